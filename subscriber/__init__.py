@@ -1,0 +1,1 @@
+"""A NATS subscriber that turns delivery CloudEvents into PagerDuty alerts and change events."""
