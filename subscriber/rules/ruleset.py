@@ -1,0 +1,265 @@
+"""Rules made ready: every template compiled, every glob prepared, every fault found at start.
+
+Rules: compiling is pure (texts come in as arguments) and reports all faults of all rules together,
+each with `file:line:column`. A RuleSet never changes; a new configuration makes a new one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from subscriber.config import ConfigError, Document, RuleSpec, nearest
+from subscriber.model import Action, Json, Problem, Reason
+from subscriber.rules.match import Condition, compile_condition, compile_glob
+from subscriber.template import Expression, Template, TemplateError, compile, compile_expression
+
+DEFAULT_SERVICE = "default"
+_ROUTING_KEY_HINT = (
+    "name a `service` instead; its routing key comes from the environment or a file"
+)
+_ROUTING_KEY = re.compile(r"""["']?routing_key["']?\s*:""")
+
+Leaf: TypeAlias = Callable[[dict[str, Json]], Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSource:
+    """What the shell found for one rule.
+
+    Attributes:
+        spec: the rule as written, `use` already laid over.
+        body_text: content of `body_file`, or None.
+        body_name: its name for messages.
+        origins: where fields were written: (document, path prefix, fields), the first match wins.
+    """
+
+    spec: RuleSpec
+    body_text: str | None = None
+    body_name: str = ""
+    origins: tuple[tuple[Document, tuple[str | int, ...], frozenset[str]], ...] = ()
+
+    def where(self, *path: str | int) -> str:
+        """`file:line:column` of a field of this rule."""
+        for document, prefix, fields in self.origins:
+            if not path or path[0] in fields:
+                return document.where((*prefix, *path))
+        return self.spec.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, ready to be asked."""
+
+    name: str
+    ordinal: int
+    types: tuple[str, ...]
+    globs: tuple[re.Pattern[str], ...] = field(repr=False)
+    conditions: tuple[Condition, ...] = field(repr=False)
+    when: Expression | None = field(repr=False)
+    action: Leaf | None = field(repr=False)
+    service: Leaf = field(repr=False)
+    dedup_key: Leaf | None = field(repr=False)
+    body_file: Template | None = field(repr=False)
+    body: Leaf | None = field(repr=False)
+    page_on_render_error: bool = True
+
+    def concerns(self, event_type: str) -> bool:
+        """Whether one of the rule's type globs matches."""
+        return any(glob.match(event_type) for glob in self.globs)
+
+
+class RuleSet:
+    """All rules in their order, found quickly by event type.
+
+    Attributes:
+        rules: in order of the configuration.
+        services: names that rules may use.
+        client: shown in PagerDuty as the monitoring client.
+    """
+
+    _CACHED_TYPES = 4096
+
+    def __init__(self, rules: Sequence[Rule], services: Iterable[str], *, client: str = "") -> None:
+        self.rules = tuple(rules)
+        self.services = frozenset(services)
+        self.client = client
+        self._by_type: dict[str, tuple[Rule, ...]] = {}
+
+    def concerning(self, event_type: str) -> tuple[Rule, ...]:
+        """The rules whose type globs match, remembered per type (bounded)."""
+        found = self._by_type.get(event_type)
+        if found is None:
+            found = tuple(rule for rule in self.rules if rule.concerns(event_type))
+            if len(self._by_type) >= self._CACHED_TYPES:
+                self._by_type.clear()
+            self._by_type[event_type] = found
+        return found
+
+
+def compile_rules(
+    sources: Sequence[RuleSource], services: Iterable[str], *, client: str = ""
+) -> RuleSet:
+    """Make rules ready.
+
+    Raises:
+        ConfigError: every fault of every rule.
+    """
+    known = frozenset(services)
+    faults: list[Problem] = []
+    rules: list[Rule] = []
+    names: dict[str, str] = {}
+    for source in sources:
+        spec = source.spec
+        if not spec.enabled:
+            continue
+        if spec.label in names:
+            faults.append(
+                Problem(
+                    Reason.INVALID_VALUE,
+                    f"a rule called {spec.label!r} exists already at {names[spec.label]}",
+                    where=source.where("name"),
+                    hint="give this one a `name` of its own",
+                )
+            )
+        names[spec.label] = source.where()
+        rules.append(_Compiler(source, known, faults).rule(len(rules)))
+    if faults:
+        raise ConfigError(faults)
+    return RuleSet(rules, known, client=client)
+
+
+class _Compiler:
+    """Compiles one rule, collecting faults instead of stopping at the first."""
+
+    def __init__(
+        self, source: RuleSource, services: frozenset[str], faults: list[Problem]
+    ) -> None:
+        self._source = source
+        self._spec = source.spec
+        self._services = services
+        self._faults = faults
+        self._dialect = source.spec.dialect or "go"
+        self._missing = source.spec.missing or "error"
+
+    def rule(self, ordinal: int) -> Rule:
+        spec = self._spec
+        if not spec.types:
+            self._fault(Reason.INVALID_VALUE, "the rule says no event types", "types: [...]")
+        if spec.body is None and spec.body_file is None and spec.action is None:
+            self._fault(Reason.INVALID_VALUE, "the rule says no action", "add `action: trigger`")
+        self._refuse_routing_key(spec.body, ("body",))
+        service = spec.service if spec.service is not None else DEFAULT_SERVICE
+        self._check_constant("service", service, self._services, Reason.UNKNOWN_SERVICE)
+        self._check_constant("action", spec.action, (a.value for a in Action), Reason.INVALID_ACTION)
+        return Rule(
+            name=spec.label,
+            ordinal=ordinal,
+            types=tuple(spec.types or ()),
+            globs=tuple(compile_glob(pattern) for pattern in spec.types or ()),
+            conditions=tuple(compile_condition(p, v) for p, v in (spec.match or {}).items()),
+            when=self._expression(),
+            action=None if spec.action is None else self._leaf(spec.action, ("action",)),
+            service=self._leaf(service, ("service",)),
+            dedup_key=None if spec.dedup_key is None else self._leaf(spec.dedup_key, ("dedup_key",)),
+            body_file=self._body_file(),
+            body=None if spec.body is None else self._leaf(spec.body, ("body",)),
+            page_on_render_error=spec.on_render_error != "dead-letter",
+        )
+
+    # -- faults ------------------------------------------------------------------------------
+
+    def _fault(self, reason: Reason, message: str, hint: str, *path: str | int) -> None:
+        place = self._source.where(*path)
+        text = f"rule {self._spec.label!r}: {message}"
+        self._faults.append(Problem(reason, text, where=place, hint=hint))
+
+    def _check_constant(
+        self, name: str, text: str | None, allowed: Iterable[str], reason: Reason
+    ) -> None:
+        known = sorted(allowed)
+        if text is None or not text.strip() or self._is_template(text) or text.strip() in known:
+            return
+        listed = f"known: {', '.join(known)}" if known else ""
+        self._fault(reason, f"unknown {name} {text!r}", nearest(text, known) or listed, name)
+
+    def _refuse_routing_key(self, node: Any, path: tuple[str | int, ...]) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                if key == "routing_key":
+                    message = "a routing_key does not belong into a body"
+                    self._fault(Reason.INVALID_BODY, message, _ROUTING_KEY_HINT, *path, key)
+                self._refuse_routing_key(value, (*path, key))
+        elif isinstance(node, list):
+            for index, value in enumerate(node):
+                self._refuse_routing_key(value, (*path, index))
+
+    # -- templates ---------------------------------------------------------------------------
+
+    def _is_template(self, text: str) -> bool:
+        return "{{" in text or (self._dialect == "jinja" and ("{%" in text or "{#" in text))
+
+    def _expression(self) -> Expression | None:
+        text = self._spec.when
+        if text is None:
+            return None
+        inner = text.strip()
+        if inner.startswith("{{") and inner.endswith("}}"):
+            inner = inner[2:-2].strip("- ")
+        try:
+            return compile_expression(
+                inner, name=self._source.where("when"), dialect=self._dialect, missing=self._missing
+            )
+        except TemplateError as error:
+            self._faults.append(error)
+            return None
+
+    def _leaf(self, node: Any, path: tuple[str | int, ...]) -> Leaf:
+        """A function from the event document to the value; constants cost nothing."""
+        if isinstance(node, dict):
+            members = [(key, self._leaf(value, (*path, key))) for key, value in node.items()]
+            return lambda document: {key: leaf(document) for key, leaf in members}
+        if isinstance(node, list):
+            leaves = [self._leaf(value, (*path, index)) for index, value in enumerate(node)]
+            return lambda document: [leaf(document) for leaf in leaves]
+        if not isinstance(node, str) or not self._is_template(node):
+            return lambda document: node
+        try:
+            template = compile(
+                node,
+                name=self._source.where(*path),
+                dialect=self._dialect,
+                context="text",
+                missing=self._missing,
+            )
+        except TemplateError as error:
+            self._faults.append(error)
+            return lambda document: None
+        return template.value
+
+    def _body_file(self) -> Template | None:
+        text = self._source.body_text
+        if text is None:
+            return None
+        name = self._source.body_name
+        found = _ROUTING_KEY.search(text)
+        if found:
+            line = text.count("\n", 0, found.start()) + 1
+            self._faults.append(
+                Problem(
+                    Reason.INVALID_BODY,
+                    "a routing_key does not belong into a body",
+                    where=f"{name}:{line}:{found.start() - text.rfind(chr(10), 0, found.start())}",
+                    hint=_ROUTING_KEY_HINT,
+                )
+            )
+            return None
+        try:
+            return compile(
+                text, name=name, dialect=self._dialect, context="json", missing=self._missing
+            )
+        except TemplateError as error:
+            self._faults.append(error)
+            return None
