@@ -58,9 +58,16 @@ def load_config(text: str, *, name: str = "subscriber.yaml") -> tuple[Config, Do
     return _validated(Config, document), document
 
 
-def load_rule(text: str, *, name: str) -> tuple[RuleSpec, Document]:
-    """Check one `rule.yaml`; its `name` is given by its folder and must not be in the file."""
+def load_rule(text: str, *, name: str, label: str) -> tuple[RuleSpec, Document]:
+    """Check one `rule.yaml`, whose rule is called `label`, after its folder.
+
+    Raises:
+        Problem: INVALID_YAML.
+        ConfigError: every unknown key and wrong value in the file.
+    """
     document = parse(text, name=name)
+    if isinstance(document.value, dict):
+        document.value.setdefault("name", label)
     return _validated(RuleSpec, document), document
 
 

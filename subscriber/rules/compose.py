@@ -91,7 +91,9 @@ def _consult(
     try:
         if rule.when is not None and not rule.when.test(document):
             return Trace(
-                rule=rule.name, reason=Reason.CONDITION_FALSE, detail="the `when` condition is false"
+                rule=rule.name,
+                reason=Reason.CONDITION_FALSE,
+                detail="the `when` condition is false",
             )
         wanted = draft.action()
         if wanted is None:

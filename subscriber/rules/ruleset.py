@@ -17,9 +17,7 @@ from subscriber.rules.match import Condition, compile_condition, compile_glob
 from subscriber.template import Expression, Template, TemplateError, compile, compile_expression
 
 DEFAULT_SERVICE = "default"
-_ROUTING_KEY_HINT = (
-    "name a `service` instead; its routing key comes from the environment or a file"
-)
+_ROUTING_KEY_HINT = "name a `service` instead; its routing key comes from the environment or a file"
 _ROUTING_KEY = re.compile(r"""["']?routing_key["']?\s*:""")
 
 Leaf: TypeAlias = Callable[[dict[str, Json]], Json]
@@ -134,9 +132,7 @@ def compile_rules(
 class _Compiler:
     """Compiles one rule, collecting faults instead of stopping at the first."""
 
-    def __init__(
-        self, source: RuleSource, services: frozenset[str], faults: list[Problem]
-    ) -> None:
+    def __init__(self, source: RuleSource, services: frozenset[str], faults: list[Problem]) -> None:
         self._source = source
         self._spec = source.spec
         self._services = services
@@ -153,7 +149,9 @@ class _Compiler:
         self._refuse_routing_key(spec.body, ("body",))
         service = spec.service if spec.service is not None else DEFAULT_SERVICE
         self._check_constant("service", service, self._services, Reason.UNKNOWN_SERVICE)
-        self._check_constant("action", spec.action, (a.value for a in Action), Reason.INVALID_ACTION)
+        self._check_constant(
+            "action", spec.action, (a.value for a in Action), Reason.INVALID_ACTION
+        )
         return Rule(
             name=spec.label,
             ordinal=ordinal,
@@ -163,7 +161,9 @@ class _Compiler:
             when=self._expression(),
             action=None if spec.action is None else self._leaf(spec.action, ("action",)),
             service=self._leaf(service, ("service",)),
-            dedup_key=None if spec.dedup_key is None else self._leaf(spec.dedup_key, ("dedup_key",)),
+            dedup_key=None
+            if spec.dedup_key is None
+            else self._leaf(spec.dedup_key, ("dedup_key",)),
             body_file=self._body_file(),
             body=None if spec.body is None else self._leaf(spec.body, ("body",)),
             page_on_render_error=spec.on_render_error != "dead-letter",

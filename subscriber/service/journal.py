@@ -1,0 +1,137 @@
+"""The log: structlog set up once, one line per outcome, secrets removed at the processor.
+
+Rules: standard error only; JSON lines off a terminal; the log event *is* the outcome's kind and its
+`reason` the shared vocabulary. Anything that looks like a routing key, and every value registered
+as a secret, is masked whatever field it is in.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from subscriber.model import OutcomeKind
+from subscriber.service.report import Report
+
+_LEVELS = {
+    OutcomeKind.DELIVERED: logging.INFO,
+    OutcomeKind.SKIPPED: logging.DEBUG,
+    OutcomeKind.SUPERSEDED: logging.INFO,
+    OutcomeKind.SUPPRESSED_STALE: logging.WARNING,
+    OutcomeKind.DEAD_LETTERED: logging.ERROR,
+    OutcomeKind.DEFERRED: logging.WARNING,
+}
+_MASK = "********"
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_NAMES = frozenset({"routing_key", "password", "token", "secret", "seed", "authorization"})
+
+
+class Redactor:
+    """A structlog processor that masks secrets in every value, however deep."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From now on also mask these texts; very short ones would mask half the log."""
+        known = {re.escape(text) for text in secrets if len(text) >= 6}
+        if self._pattern is not None:
+            known |= set(self._pattern.pattern.split("|"))
+        self._pattern = re.compile("|".join(sorted(known))) if known else None
+
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Mask one log line."""
+        for name, value in event.items():
+            event[name] = _MASK if name in _NAMES and value else self.clean(value)
+        return event
+
+    def clean(self, value: Any) -> Any:
+        """The value without secrets."""
+        if isinstance(value, str):
+            value = _CREDENTIALS_IN_URL.sub(f"{_MASK}@", value)
+            return self._pattern.sub(_MASK, value) if self._pattern else value
+        if isinstance(value, dict):
+            return {
+                key: _MASK if key in _NAMES and item else self.clean(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.clean(item) for item in value]
+        return value
+
+
+def set_up(
+    *,
+    style: Literal["auto", "json", "text"] = "auto",
+    level: str = "info",
+    redactor: Redactor | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Configure structlog for the whole process."""
+    out = sys.stderr if stream is None else stream
+    text = style == "text" or (style == "auto" and out.isatty())
+    last: Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty())
+        if text
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redactor or Redactor(),
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Journal:
+    """The observer that writes one line per outcome."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("outcome")
+
+    def note(self, report: Report) -> None:
+        """Write the line."""
+        outcome = report.outcome
+        intent, event = outcome.intent, report.event
+        fields: dict[str, Any] = {"reason": outcome.reason.value}
+        if event is not None:
+            context = event.extensions.get("shkeptncontext")
+            fields.update(event_id=event.id, event_type=event.type, keptn_context=context or None)
+        else:
+            fields.update(subject=report.envelope.subject)
+        if report.envelope.stream:
+            fields.update(stream=report.envelope.stream, sequence=report.envelope.sequence)
+        fields.update(rule=report.rule or None)
+        if intent is not None:
+            fields.update(
+                action=intent.action.value,
+                service=intent.service,
+                dedup_key=intent.dedup_key or None,
+                notes=list(intent.notes) or None,
+            )
+        fields.update(
+            status=outcome.status or None,
+            attempts=outcome.attempts or None,
+            retry_in=round(outcome.delay, 3) or None,
+            message=outcome.message or None,
+            errors=list(outcome.errors) or None,
+            seconds=round(report.seconds, 4),
+        )
+        lines = {name: value for name, value in fields.items() if value is not None}
+        self._log.log(_LEVELS[outcome.kind], outcome.kind.value, **lines)

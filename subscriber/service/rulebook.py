@@ -1,0 +1,216 @@
+"""Where rules are on disk: shipped packs, the user's file, and body files beside either.
+
+Rules: reading happens here, meaning in `rules/`. A shipped rule that the configuration `use`s takes
+the place of the default one; everything else in the listed packs stays on as shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from subscriber.config import (
+    Config,
+    ConfigError,
+    Document,
+    RuleSpec,
+    load_rule,
+    nearest,
+    overlay,
+)
+from subscriber.model import Problem, Reason
+from subscriber.rules import DEFAULT_SERVICE, RuleSet, RuleSource, compile_rules
+
+_MAX_FILE = 1_048_576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedRule:
+    """One folder `templates/<pack>/<rule>/`."""
+
+    name: str
+    folder: Path
+    spec: RuleSpec
+    document: Document
+
+    @property
+    def pack(self) -> str:
+        """The pack's name: the part before the slash."""
+        return self.name.split("/", 1)[0]
+
+
+def packs_folder() -> Path:
+    """Where the shipped packs are: inside the wheel, or at the top of a checkout."""
+    inside = Path(str(files("subscriber"))) / "templates"
+    return inside if inside.is_dir() else inside.parent.parent / "templates"
+
+
+def load_packs(folder: Path | None = None) -> dict[str, ShippedRule]:
+    """Every shipped rule by name, in alphabetical order.
+
+    Raises:
+        Problem: a rule file is broken (its place is in the text).
+    """
+    root = packs_folder() if folder is None else folder
+    found: dict[str, ShippedRule] = {}
+    for path in sorted(root.glob("*/*/rule.yaml")):
+        name = f"{path.parent.parent.name}/{path.parent.name}"
+        shown = f"{root.name}/{name}/rule.yaml"
+        spec, document = load_rule(_read(path, shown), name=shown, label=name)
+        found[name] = ShippedRule(name=name, folder=path.parent, spec=spec, document=document)
+    return found
+
+
+def rule_sources(
+    config: Config,
+    document: Document | None = None,
+    *,
+    folder: Path | None = None,
+    packs: Mapping[str, ShippedRule] | None = None,
+) -> list[RuleSource]:
+    """All active rules in order: the configuration's, then what else the packs ship.
+
+    Args:
+        config: the checked configuration.
+        document: its positions, for messages.
+        folder: where relative `body_file`s of the configuration are looked up.
+        packs: the shipped rules, read from the package when left out.
+
+    Raises:
+        ConfigError: unknown packs or rules, missing body files.
+    """
+    shipped = load_packs() if packs is None else packs
+    faults: list[Problem] = []
+    sources: list[RuleSource] = []
+    taken: set[str] = set()
+    here = Path() if folder is None else folder
+    for index, spec in enumerate(config.rules):
+        base = None
+        if spec.use:
+            base = shipped.get(spec.use)
+            taken.add(spec.use)
+            if base is None:
+                faults.append(_unknown_rule(spec.use, shipped, document, index))
+                continue
+        sources.append(_own_source(spec, document, ("rules", index), base, here, faults))
+    known_packs = sorted({rule.pack for rule in shipped.values()})
+    for index, pack in enumerate(config.packs):
+        if pack not in known_packs:
+            where = document.where(("packs", index)) if document else "packs"
+            hint = nearest(pack, known_packs) or f"known: {', '.join(known_packs)}"
+            faults.append(
+                Problem(Reason.UNKNOWN_RULE, f"no pack is called {pack!r}", where=where, hint=hint)
+            )
+    for rule in shipped.values():
+        if rule.pack in config.packs and rule.name not in taken:
+            sources.append(_shipped_source(rule, faults))
+    if faults:
+        raise ConfigError(faults)
+    return sources
+
+
+def load_rules(
+    config: Config, document: Document | None = None, *, folder: Path | None = None
+) -> RuleSet:
+    """The configuration's rules, compiled.
+
+    Raises:
+        ConfigError: every fault of every rule.
+    """
+    return compile_rules(
+        rule_sources(config, document, folder=folder),
+        service_names(config),
+        client=config.pagerduty.client,
+    )
+
+
+def service_names(config: Config) -> Iterable[str]:
+    """Names that rules may use; `default` when the configuration lists none."""
+    return config.services or (DEFAULT_SERVICE,)
+
+
+def _unknown_rule(
+    name: str, shipped: Mapping[str, ShippedRule], document: Document | None, index: int
+) -> Problem:
+    where = document.where(("rules", index, "use")) if document else "rules"
+    hint = nearest(name, shipped) or f"shipped: {', '.join(shipped)}"
+    return Problem(
+        Reason.UNKNOWN_RULE, f"no shipped rule is called {name!r}", where=where, hint=hint
+    )
+
+
+def _shipped_source(rule: ShippedRule, faults: list[Problem]) -> RuleSource:
+    origins = ((rule.document, (), frozenset(rule.spec.model_fields_set)),)
+    return _with_body(
+        RuleSource(spec=rule.spec, origins=origins), rule.folder, _shown(rule.folder), faults
+    )
+
+
+def _own_source(
+    spec: RuleSpec,
+    document: Document | None,
+    prefix: tuple[str | int, ...],
+    base: ShippedRule | None,
+    folder: Path,
+    faults: list[Problem],
+) -> RuleSource:
+    written = frozenset(spec.model_fields_set)
+    origins: list[tuple[Document, tuple[str | int, ...], frozenset[str]]] = []
+    shown = ""
+    if document is not None:
+        origins.append((document, prefix, written))
+    if base is not None:
+        origins.append((base.document, (), frozenset(base.spec.model_fields_set)))
+        spec = overlay(base.spec, spec)
+        if "body_file" not in written:
+            folder, shown = base.folder, _shown(base.folder)
+    return _with_body(RuleSource(spec=spec, origins=tuple(origins)), folder, shown, faults)
+
+
+def _with_body(source: RuleSource, folder: Path, shown: str, faults: list[Problem]) -> RuleSource:
+    """The source with its body file read; a file that cannot be read is a fault."""
+    name = source.spec.body_file
+    if not name:
+        return source
+    path = folder / name
+    label = f"{shown}/{name}" if shown else str(path)
+    try:
+        return replace(source, body_text=_read(path, label), body_name=label)
+    except Problem as problem:
+        faults.append(
+            Problem(
+                problem.reason,
+                f"rule {source.spec.label!r}: {problem.message}",
+                where=source.where("body_file"),
+                hint=problem.hint,
+            )
+        )
+        return source
+
+
+def _shown(folder: Path) -> str:
+    """A shipped folder as people know it: `templates/<pack>/<rule>`."""
+    return "/".join(folder.parts[-3:])
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        siblings = []
+        if path.parent.is_dir():
+            siblings = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+        raise Problem(
+            Reason.MISSING_FILE,
+            f"cannot read {name}: {error.strerror}",
+            where=name,
+            hint=nearest(path.name, siblings) or "paths are relative to the file that names them",
+        ) from None
+    if len(data) > _MAX_FILE:
+        raise Problem(Reason.TOO_LARGE, f"{name} is larger than 1 MiB", where=name)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Problem(Reason.INVALID_ENCODING, f"{name} is not UTF-8", where=name) from None
