@@ -36,15 +36,16 @@ class Redactor:
     """A structlog processor that masks secrets in every value, however deep."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """From now on also mask these texts; very short ones would mask half the log."""
-        known = {re.escape(text) for text in secrets if len(text) >= 6}
-        if self._pattern is not None:
-            known |= set(self._pattern.pattern.split("|"))
-        self._pattern = re.compile("|".join(sorted(known))) if known else None
+        self._known.update(text for text in secrets if len(text) >= 6)
+        # the longest first: one secret may begin with another
+        ordered = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]

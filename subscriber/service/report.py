@@ -37,7 +37,8 @@ class Report:
 class Observer(Protocol):
     """Somebody who is told of every report."""
 
-    def note(self, report: Report) -> None: ...
+    def note(self, report: Report) -> None:
+        """One thing has ended."""
 
 
 class Observers:

@@ -1,0 +1,41 @@
+# Everything a newcomer needs is `make run` and `make test`; both set up the virtual environment first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help run demo test lint types floors check clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "pagerduty-subscriber needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "could not make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
+	@echo "installing into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP)  ## start the service on a real embedded nats-server, publish a sample delivery, keep running
+	@exec $(BIN)/pagerduty-subscriber run --embedded --sample
+
+demo: $(STAMP)  ## the same, finite: exits 0 only if every expected alert state was reached
+	@exec $(BIN)/pagerduty-subscriber demo
+
+test: $(STAMP)  ## every test, live ones against a real nats-server included
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -q
+
+lint: $(STAMP)  ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## strict types
+	@$(BIN)/mypy
+
+floors: $(STAMP)  ## the import floors of docs/architecture.md
+	@$(BIN)/lint-imports --no-cache
+
+check: lint types floors test  ## everything CI runs
+
+clean:  ## remove the virtual environment, caches and the embedded server's data
+	rm -rf $(VENV) .state build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,44 @@
+"""The verbs, gathered."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from subscriber.cli import check, demo, functions, render, run, send, simulate
+
+app = typer.Typer(
+    name="pagerduty-subscriber",
+    help="Turn delivery CloudEvents on NATS into PagerDuty alerts and change events.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pagerduty-subscriber {version('pagerduty-subscriber')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_asked: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(name="run")(run.run)
+app.command(name="demo")(demo.demo)
+app.command(name="check")(check.check)
+app.command(name="send")(send.send)
+app.command(name="render")(render.render)
+app.command(name="functions")(functions.functions)
+app.command(name="simulate")(simulate.simulate)

@@ -1,0 +1,70 @@
+"""What every verb shares: errors as a person reads them, and reading the files they name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from subscriber.config import Config, ConfigError, Document, load_config
+from subscriber.model import Problem, Reason
+from subscriber.template import TemplateError
+
+
+def coloured() -> bool:
+    """Whether standard output is a terminal that wants colours (NO_COLOR is honoured)."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def complain(problem: Problem) -> None:
+    """Print a problem to standard error: place, what, source line with a caret, hint."""
+    for one in problem.problems if isinstance(problem, ConfigError) else (problem,):
+        where = f"{one.where}: " if one.where else ""
+        typer.echo(f"{where}{one.message}", err=True)
+        if isinstance(one, TemplateError) and one.source_line:
+            typer.echo(one.caret(), err=True)
+        if one.hint:
+            typer.echo(f"  hint: {one.hint}", err=True)
+
+
+@contextmanager
+def problems_end(code: int = 2) -> Iterator[None]:
+    """A Problem inside ends the command with its text and this exit code."""
+    try:
+        yield
+    except Problem as problem:
+        complain(problem)
+        raise typer.Exit(code) from None
+
+
+def read_config(path: Path | None) -> tuple[Config, Document | None, Path]:
+    """The configuration, its positions, and the folder its relative paths start from.
+
+    Raises:
+        Problem: the file cannot be read or is wrong.
+    """
+    if path is None:
+        return Config(), None, Path()
+    config, document = load_config(read_text(path), name=str(path))
+    return config, document, path.parent
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, or standard input for `-`.
+
+    Raises:
+        Problem: MISSING_FILE or INVALID_ENCODING.
+    """
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise Problem(
+            Reason.MISSING_FILE, f"cannot be read: {error.strerror}", where=str(path)
+        ) from None
+    except UnicodeDecodeError:
+        raise Problem(Reason.INVALID_ENCODING, "is not UTF-8", where=str(path)) from None
