@@ -59,6 +59,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     LEDGER_UNAVAILABLE = "ledger-unavailable"
     REPAIRED = "repaired"
+    IN_DOUBT = "in-doubt"
+    CATCHING_UP = "catching-up"
     INTERNAL_ERROR = "internal-error"
 
     # -- a configuration that is refused (config/, template/) --------------------------------
@@ -71,3 +73,10 @@ class Reason(StrEnum):
     TEMPLATE_SYNTAX = "template-syntax"
     TEMPLATE_EXECUTION = "template-execution"
     TEMPLATE_LIMIT = "template-limit"
+
+    # -- a world that cannot be used as configured (ports/) ----------------------------------
+    ACCESS_DENIED = "access-denied"
+    TLS_FAILED = "tls-failed"
+    STREAM_CONFLICT = "stream-conflict"
+    MISSING_PROGRAM = "missing-program"
+    PROGRAM_FAILED = "program-failed"

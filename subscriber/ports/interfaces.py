@@ -1,8 +1,11 @@
-"""What the inside may ask of the world. Each has a real implementation and a shipped in-memory twin.
+"""What the inside may ask of the world; each port has a real implementation and a shipped twin.
 
-Rules: every port has `ping()`, which returns when the thing is usable and raises `PortUnavailable`
-when it is not; every method may raise `PortUnavailable` (the world is away: try again later) and
-nothing else that is foreign: nats-py's and httpx's exceptions stay behind this door.
+Rules:
+- `ping()` returns when the thing is usable and raises `PortUnavailable` when it is not.
+- Every method may raise `PortUnavailable` (the world is away: try again later) and `Problem` (what
+  is asked cannot be done as configured), and nothing else that is foreign: nats-py's and httpx's
+  exceptions stay behind this door.
+- A real port and its twin in `ports.memory` pass the same contract tests.
 """
 
 from __future__ import annotations
@@ -19,13 +22,22 @@ class PortUnavailable(Exception):
 
 
 class Held(Protocol):
-    """One message in our hands: exactly one of ack, nak and term ends it."""
+    """One message in our hands: the first of ack, nak and term ends it, later ones do nothing.
+
+    Ending a message gives its place in the source's capacity back at once. None of the three waits
+    for the server or raises because it is away: an ending that gets lost means that the message
+    is delivered again, which the ledger absorbs.
+    """
 
     @property
-    def envelope(self) -> Envelope: ...
-    async def ack(self) -> None: ...
+    def envelope(self) -> Envelope:
+        """What arrived."""
+
+    async def ack(self) -> None:
+        """It is done; never deliver it again."""
+
     async def nak(self, delay: float) -> None:
-        """Give it back; redelivered after `delay` seconds (>= 0)."""
+        """Give it back; redelivered (to any replica) after `delay` seconds (>= 0)."""
 
     async def term(self, reason: str) -> None:
         """Never deliver it again; `reason` goes into the server's advisory."""
@@ -34,19 +46,27 @@ class Held(Protocol):
         """Restart its ack_wait; the holder calls this while it keeps the message."""
 
 
+Handler = Callable[[Held], None]
+
+
 class Source(Protocol):
     """Where envelopes come from."""
 
-    async def start(self, handler: Callable[[Held], None], *, capacity: int) -> None:
+    async def start(self, handler: Handler, *, capacity: int) -> None:
         """Begin to pull; never more than `capacity` messages are in hand and not yet ended.
 
-        `handler` is called on the event loop, must not block and must not raise.
+        `handler` is called on the event loop, must not block and must not raise. Returns when the
+        stream and the consumer exist. A source is started once.
         """
 
     async def stop(self) -> None:
-        """Stop pulling; messages in hand stay ours and may still be ended."""
+        """Stop pulling; messages in hand stay ours and may still be ended. Safe to call twice."""
 
-    async def ping(self) -> None: ...
+    async def backlog(self) -> int:
+        """Messages that are not settled: waiting for us plus out at any replica."""
+
+    async def ping(self) -> None:
+        """Usable: connected, and the pull loop runs."""
 
 
 class Ledger(Protocol):
@@ -56,17 +76,28 @@ class Ledger(Protocol):
         """The entry and its revision; a key never seen gives ``(Alert(key=key), 0)``."""
 
     async def save(self, alert: Alert, revision: int) -> int | None:
-        """Write if the entry still has `revision`; the new revision, or None when it has not."""
+        """Write if the entry still has `revision`; the new revision, or None when it has not.
 
-    async def forget(self, key: AlertKey) -> None: ...
+        Raises `PortUnavailable` when it cannot be known whether the write took place.
+        """
+
+    async def forget(self, key: AlertKey) -> None:
+        """Remove the entry; the key counts as never seen. Nothing happens when there is none."""
+
     def scan(self) -> AsyncIterator[tuple[Alert, int]]:
-        """Every entry, in no order."""
+        """Every entry, in no order; one that changes meanwhile may come twice."""
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        """Usable."""
 
 
 class DeadLetters(Protocol):
-    """Messages that cannot be delivered, kept untouched with the reason beside them."""
+    """Messages that cannot be delivered, kept untouched with the reason beside them.
+
+    Our headers are given and returned by short names (``Reason``, ``Rule``, ...), any text as
+    value; how they are spelled on the wire is the implementation's. A letter written twice with
+    the same envelope, ``Reason``, ``Rule``, ``Event-Id`` and ``Index`` is one letter.
+    """
 
     async def write(self, envelope: Envelope, headers: Mapping[str, str]) -> int:
         """Store and confirm; returns the letter's number. Safe to call again for one envelope."""
@@ -74,15 +105,29 @@ class DeadLetters(Protocol):
     def scan(self) -> AsyncIterator[tuple[int, Envelope, Mapping[str, str]]]:
         """Every letter, oldest first: number, original message, our headers."""
 
-    async def read(self, number: int) -> tuple[Envelope, Mapping[str, str]] | None: ...
-    async def remove(self, number: int) -> None: ...
-    async def ping(self) -> None: ...
+    async def read(self, number: int) -> tuple[Envelope, Mapping[str, str]] | None:
+        """One letter, or None when there is none of that number (any more)."""
+
+    async def remove(self, number: int) -> None:
+        """Drop a letter; nothing happens when there is none."""
+
+    async def ping(self) -> None:
+        """Usable."""
 
 
 class History(Protocol):
-    """Events that the stream still holds, by sequence."""
+    """Events that the streams still hold."""
 
-    async def read(self, sequence: int) -> Envelope | None: ...
+    async def read(self, sequence: int, *, epoch: int = 0) -> Envelope | None:
+        """The message at a place in the order, or None when it is gone.
+
+        `epoch` says which stream (`Envelope.stream_epoch`); a stream that was deleted and made
+        again has another one, so its messages are not mistaken for the old ones. 0: the first
+        stream we read.
+        """
+
+    async def ping(self) -> None:
+        """Usable."""
 
 
 class Publisher(Protocol):
@@ -90,7 +135,11 @@ class Publisher(Protocol):
 
     async def publish(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
-    ) -> None: ...
+    ) -> None:
+        """Publish, and wait until a stream has stored it when one holds the subject."""
+
+    async def ping(self) -> None:
+        """Usable."""
 
 
 class Sender(Protocol):
@@ -99,7 +148,8 @@ class Sender(Protocol):
     async def send(self, request: Request) -> Reply:
         """Never raises for what the network does: that is a Reply with status 0 and a fault."""
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        """Usable; says nothing about PagerDuty."""
 
 
 class Clock(Protocol):
@@ -108,4 +158,5 @@ class Clock(Protocol):
     def now(self) -> float:
         """Seconds since 1970."""
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait; 0 or less only lets others run."""
