@@ -1,6 +1,18 @@
 """The nouns everything else is said in: frozen, slotted, keyword-only; standard library only."""
 
-from subscriber.model.alert import Alert, AlertKey, AlertState, Claim
+from subscriber.model.alert import Alert, AlertKey, AlertState, Claim, Doubt, Waiting
+from subscriber.model.effect import (
+    Effect,
+    Load,
+    Now,
+    Pause,
+    Permit,
+    Recall,
+    Save,
+    Send,
+    Verdict,
+    VerdictKind,
+)
 from subscriber.model.envelope import Envelope
 from subscriber.model.event import Event, Json
 from subscriber.model.intent import Action, Intent, Position
@@ -14,14 +26,26 @@ __all__ = [
     "AlertKey",
     "AlertState",
     "Claim",
+    "Doubt",
+    "Effect",
     "Envelope",
     "Event",
     "Intent",
     "Json",
+    "Load",
+    "Now",
     "Outcome",
     "OutcomeKind",
+    "Pause",
+    "Permit",
     "Position",
     "Problem",
     "Reason",
+    "Recall",
+    "Save",
+    "Send",
+    "Verdict",
+    "VerdictKind",
+    "Waiting",
     "excerpt",
 ]
