@@ -53,7 +53,7 @@ def render(
         echo '{{.data.result | upper}}' | pagerduty-subscriber render - --event event.json
     """
     from subscriber.cli.console import problems_end, read_text  # noqa: PLC0415
-    from subscriber.template import compile  # noqa: A004, PLC0415
+    from subscriber.template import compile  # noqa: PLC0415
 
     with problems_end(2):
         source, data = read_text(template), _event(read_text(event), event)
