@@ -1,0 +1,289 @@
+"""The pump: takes messages, has them said, and ends each of them exactly once.
+
+Rules: nothing is acknowledged before it is delivered, deliberately skipped or written to the dead
+letters; a message we cannot finish goes back with a delay. Every message in hand is a task of its
+own, and the source never hands over more than the capacity. A message held long is reported in
+progress so that no other replica takes it. A fault of our own (a bug) is logged with its trace,
+tried again, and dead-lettered in the end: it never stops the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from subscriber.cloudevent import decode_each, peek_type
+from subscriber.delivery import Settlement, SettlementKind, dead_letter_headers, settle
+from subscriber.model import (
+    Envelope,
+    Event,
+    Intent,
+    Outcome,
+    OutcomeKind,
+    Problem,
+    Reason,
+)
+from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailable, Source
+from subscriber.rules import Arrival, RuleSet, Trace, plan
+from subscriber.service.meters import Meters
+from subscriber.service.report import Observer, Report
+
+Deliver = Callable[[Intent, Envelope], Awaitable[Outcome]]
+
+_AWAY_DELAY = 2.0
+"""Seconds before a message comes back when NATS itself would not take our writes."""
+_BUG_DELAY = 5.0
+_BUG_LIMIT = 5
+"""Deliveries after which a message that trips over a bug becomes a dead letter."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """One message on its way.
+
+    Attributes:
+        reports: one per end of the event or of an intent; told once the message has ended.
+        copies: render errors whose fallback page went out: for the dead letters, not an end.
+    """
+
+    held: Held
+    began: float
+    reports: list[Report] = field(default_factory=list)
+    copies: list[Report] = field(default_factory=list)
+
+    @property
+    def envelope(self) -> Envelope:
+        return self.held.envelope
+
+
+class Pump:
+    """Moves messages from a source through the rules to `deliver`."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        rules: RuleSet,
+        deliver: Deliver,
+        dead_letters: DeadLetters,
+        observer: Observer,
+        meters: Meters,
+        clock: Clock,
+        size_limit: int,
+        ack_wait: float,
+    ) -> None:
+        self._source = source
+        self._rules = rules
+        self._deliver = deliver
+        self._dead_letters = dead_letters
+        self._observer = observer
+        self._meters = meters
+        self._clock = clock
+        self._size_limit = size_limit
+        self._keepalive_every = ack_wait / 4
+        self._tasks: dict[asyncio.Task[None], _Work] = {}
+        self._keepalive: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("pump")
+
+    async def start(self, *, capacity: int) -> None:
+        """Begin to take messages."""
+        self._keepalive = asyncio.create_task(self._keep_alive())
+        await self._source.start(self._take, capacity=capacity)
+
+    async def drain(self, within: float) -> int:
+        """Take nothing more, finish what is in hand; what is left after `within` seconds goes back.
+
+        Returns:
+            how many messages were given back.
+        """
+        await self._source.stop()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=within)
+        left = dict(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for work in left.values():
+            await self._give_back(work.held, 0.0)
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+            await asyncio.gather(self._keepalive, return_exceptions=True)
+        return len(left)
+
+    # -- one message -------------------------------------------------------------------------
+
+    def _take(self, held: Held) -> None:
+        self._meters.received.inc()
+        if held.envelope.delivery_count > 1:
+            self._meters.redelivered.inc()
+        work = _Work(held=held, began=self._clock.now())
+        task = asyncio.get_running_loop().create_task(self._handle(work))
+        self._tasks[task] = work
+        self._meters.in_hand.set(len(self._tasks))
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self._meters.in_hand.set(len(self._tasks))
+
+    async def _handle(self, work: _Work) -> None:
+        try:
+            if not self._concerns(work.envelope):
+                work.reports.append(self._report(work, _skipped(Reason.NO_RULE_MATCHED)))
+                settlement = settle(())
+            else:
+                settlement = await self._process(work)
+            await self._end(work, settlement)
+        except PortUnavailable as error:
+            self._log.warning("postponed", reason="ledger-unavailable", message=str(error))
+            await self._give_back(work.held, _AWAY_DELAY)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            await self._stumbled(work)
+
+    def _concerns(self, envelope: Envelope) -> bool:
+        """Whether a rule may want it; a cheap look, for most events are nobody's concern."""
+        if len(envelope.data) > self._size_limit:
+            return True
+        event_type = peek_type(envelope)
+        return event_type is None or bool(self._rules.concerning(event_type))
+
+    async def _process(self, work: _Work) -> Settlement:
+        """Read, plan and deliver everything in the message."""
+        envelope = work.envelope
+        arrival = Arrival(
+            epoch=envelope.stream_epoch,
+            sequence=envelope.sequence,
+            received_at=envelope.received_at,
+        )
+        said: list[Awaitable[None]] = []
+        for result in decode_each(envelope, size_limit=self._size_limit):
+            if isinstance(result, Problem):
+                work.reports.append(self._report(work, _dead(result)))
+                continue
+            traces = plan(self._rules, result, arrival)
+            if not traces:
+                nobody = _skipped(Reason.NO_RULE_MATCHED)
+                work.reports.append(self._report(work, nobody, result))
+            for trace in traces:
+                if trace.intent is not None:
+                    said.append(self._say(work, result, trace, trace.intent))
+                if trace.problem is not None:
+                    self._meters.render_errors.labels(trace.rule).inc()
+                    ends = work.reports if trace.intent is None else work.copies
+                    ends.append(self._report(work, _dead(trace.problem), result, trace))
+                elif trace.intent is None:
+                    outcome = _skipped(trace.reason, trace.detail)
+                    work.reports.append(self._report(work, outcome, result, trace))
+        if len(said) == 1:
+            await said[0]
+        elif said:
+            await asyncio.gather(*said)
+        return settle([report.outcome for report in work.reports])
+
+    async def _say(self, work: _Work, event: Event, trace: Trace, intent: Intent) -> None:
+        outcome = await self._deliver(intent, work.envelope)
+        work.reports.append(self._report(work, outcome, event, trace))
+
+    def _report(
+        self, work: _Work, outcome: Outcome, event: Event | None = None, trace: Trace | None = None
+    ) -> Report:
+        now = self._clock.now()
+        return Report(
+            outcome=outcome,
+            envelope=work.envelope,
+            event=event,
+            rule=trace.rule if trace else "",
+            seconds=now - work.began,
+            now=now,
+        )
+
+    async def _end(self, work: _Work, settlement: Settlement) -> None:
+        """Answer NATS; dead letters are confirmed first, and wait for the last try."""
+        held = work.held
+        if settlement.kind is SettlementKind.NAK:
+            self._tell(r for r in work.reports if r.outcome.kind is not OutcomeKind.DEAD_LETTERED)
+            await held.nak(settlement.delay)
+            return
+        dead = [r for r in work.reports if r.outcome.kind is OutcomeKind.DEAD_LETTERED]
+        for report in (*dead, *work.copies):
+            await self._bury(report)
+        if settlement.kind is SettlementKind.TERM:
+            await held.term(dead[0].outcome.reason.value)
+        else:
+            await held.ack()
+        self._tell(work.reports)
+
+    async def _bury(self, report: Report) -> None:
+        event = report.event
+        headers = dead_letter_headers(
+            report.outcome,
+            report.envelope,
+            now=report.now,
+            event_id=event.id if event else "",
+            event_source=event.source if event else "",
+            event_type=event.type if event else "",
+            rule=report.rule,
+        )
+        await self._dead_letters.write(report.envelope, headers)
+
+    def _tell(self, reports: Iterable[Report]) -> None:
+        for report in reports:
+            self._observer.note(report)
+
+    # -- trouble -----------------------------------------------------------------------------
+
+    async def _stumbled(self, work: _Work) -> None:
+        """A bug: say so with the trace, try again later, give up into the dead letters."""
+        envelope = work.envelope
+        self._log.exception(
+            "stumbled",
+            reason=Reason.INTERNAL_ERROR.value,
+            subject=envelope.subject,
+            sequence=envelope.sequence,
+            deliveries=envelope.delivery_count,
+        )
+        if envelope.delivery_count < _BUG_LIMIT:
+            await self._give_back(work.held, _BUG_DELAY * envelope.delivery_count)
+            return
+        outcome = Outcome(
+            kind=OutcomeKind.DEAD_LETTERED,
+            reason=Reason.INTERNAL_ERROR,
+            message="an unexpected error, see the log",
+        )
+        work.reports[:] = [self._report(work, outcome)]
+        try:
+            await self._end(work, settle([outcome]))
+        except PortUnavailable:
+            await self._give_back(work.held, _AWAY_DELAY)
+
+    async def _give_back(self, held: Held, delay: float) -> None:
+        try:
+            await held.nak(delay)
+        except PortUnavailable:
+            # NATS is away: its ack_wait gives the message back for us
+            self._log.debug("not given back, ack_wait will", sequence=held.envelope.sequence)
+
+    async def _keep_alive(self) -> None:
+        """Tell NATS about messages that stay in hand for long."""
+        while True:
+            await self._clock.sleep(self._keepalive_every)
+            limit = self._clock.now() - self._keepalive_every
+            for work in list(self._tasks.values()):
+                if work.began <= limit:
+                    try:
+                        await work.held.in_progress()
+                    except PortUnavailable:
+                        break
+
+
+def _skipped(reason: Reason, detail: str = "") -> Outcome:
+    return Outcome(kind=OutcomeKind.SKIPPED, reason=reason, message=detail)
+
+
+def _dead(problem: Problem) -> Outcome:
+    return Outcome(kind=OutcomeKind.DEAD_LETTERED, reason=problem.reason, message=str(problem))
