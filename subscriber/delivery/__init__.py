@@ -9,6 +9,7 @@ and their proof are in docs/delivery.md.
 from subscriber.delivery.deadletter import headers as dead_letter_headers
 from subscriber.delivery.entry import key_of
 from subscriber.delivery.flow import Flow, deliver
+from subscriber.delivery.lanes import Lanes
 from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
 from subscriber.delivery.settle import Settlement, SettlementKind, settle
@@ -16,6 +17,7 @@ from subscriber.delivery.settle import Settlement, SettlementKind, settle
 __all__ = [
     "Allowance",
     "Flow",
+    "Lanes",
     "OnStale",
     "Policy",
     "Settlement",
