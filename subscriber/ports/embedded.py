@@ -114,7 +114,7 @@ class EmbeddedNats:
         ports_folder = self.folder / "ports"
         ports_folder.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        for stale in ports_folder.glob("*.ports"):  # noqa: ASYNC240  # of a server that was killed
+        for stale in ports_folder.glob("*.ports"):  # of a server that was killed
             stale.unlink(missing_ok=True)
         command = [str(binary), "-a", "127.0.0.1", "-p", str(self._port or -1)]
         command += ["-l", str(self.log_file), "--ports_file_dir", str(ports_folder)]

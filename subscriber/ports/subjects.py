@@ -44,19 +44,6 @@ def reduce(patterns: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def clash(patterns: Iterable[str]) -> tuple[str, str] | None:
-    """The first two patterns that overlap although neither covers the other, or None.
-
-    JetStream refuses such a pair as filters of one consumer (error 10138).
-    """
-    reduced = reduce(patterns)
-    for index, one in enumerate(reduced):
-        for two in reduced[index + 1 :]:
-            if overlaps(one, two):
-                return one, two
-    return None
-
-
 def valid(pattern: str) -> bool:
     """Whether NATS takes this as a subscription pattern."""
     parts = pattern.split(".")

@@ -81,7 +81,12 @@ def decoded(data: bytes) -> dict[str, Any]:
 
 
 class NatsConnection:
-    """The connection that every NATS port shares."""
+    """The connection that every NATS port shares.
+
+    Attributes:
+        options: as given.
+        closed: `close()` was called.
+    """
 
     def __init__(self, options: NatsOptions, listener: ConnectionListener | None = None) -> None:
         self.options = options
@@ -94,6 +99,7 @@ class NatsConnection:
         self._exchange: Exchange | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._attempts = 0
+        self.closed = False
         self._on_up: list[Callable[[], None]] = []
         self._on_down: list[Callable[[], None]] = []
 
@@ -127,6 +133,7 @@ class NatsConnection:
 
     async def close(self) -> None:
         """Send what is buffered and close; safe to call twice, and before `start`."""
+        self.closed = True
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.cancel()
@@ -141,6 +148,8 @@ class NatsConnection:
                 with suppress(nats.errors.Error, OSError, TimeoutError):
                     await client.flush(timeout=2)
             await discard(client)
+            for callback in tuple(self._on_down):
+                callback()
             self._tell(ConnectionState.CLOSED, f"closed the connection to {self.where}")
 
     async def __aenter__(self) -> NatsConnection:
@@ -168,6 +177,11 @@ class NatsConnection:
     def connected(self) -> bool:
         """Whether a request sent now would leave the process."""
         return self._client is not None and self._client.is_connected
+
+    @property
+    def offers_jetstream(self) -> bool:
+        """False when the connected server itself has no JetStream (a leaf node may still)."""
+        return not self.connected or bool(self.client._server_info.get("jetstream"))
 
     def watch(self, *, up: Callable[[], None], down: Callable[[], None]) -> None:
         """Have `up` called after every reconnect and `down` whenever the connection breaks."""
