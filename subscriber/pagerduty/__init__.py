@@ -8,6 +8,7 @@ answer. What is sent is told in docs/pagerduty.md.
 from subscriber.pagerduty.accounts import HOSTS, Account, Accounts, account
 from subscriber.pagerduty.judge import judge
 from subscriber.pagerduty.normalise import (
+    DOCUMENT_FIELDS,
     Normalised,
     normalise,
     normalise_dedup_key,
@@ -17,6 +18,7 @@ from subscriber.pagerduty.request import Api, Reply, Request
 from subscriber.pagerduty.routing import api_of, request_for
 
 __all__ = [
+    "DOCUMENT_FIELDS",
     "HOSTS",
     "Account",
     "Accounts",

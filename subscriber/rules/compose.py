@@ -8,14 +8,14 @@ fallback page), because a broken template must not silence an alarm.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 
 from subscriber.config import nearest
 from subscriber.model import Action, Event, Intent, Json, Position, Problem, Reason, excerpt
-from subscriber.pagerduty import Normalised, normalise, normalise_dedup_key, refuse_routing_key
+from subscriber.pagerduty import DOCUMENT_FIELDS, Normalised, normalise, normalise_dedup_key
 from subscriber.rules.ruleset import DEFAULT_SERVICE, Rule, RuleSet
 
 T = TypeVar("T")
@@ -178,7 +178,6 @@ class _Draft:
             inline = self._rule.body(self._document)
             assert isinstance(inline, dict)
             body = _laid_over(body, inline)
-        refuse_routing_key(body)
         self._body = body
         return body
 
@@ -239,7 +238,7 @@ class _Draft:
                 raise
             # PagerDuty needs no payload to close an alert: better bare than not at all
             body, notes = {}, (f"sent without a payload: {problem.message}",)
-        normal = normalise(action, self._with_defaults(action, body))
+        normal = self._normal(action, body)
         dedup_key = ""
         if action is not Action.CHANGE:
             dedup_key, cut = normalise_dedup_key(self.dedup_key(body))
@@ -252,7 +251,8 @@ class _Draft:
         service = self._or(self.service, DEFAULT_SERVICE)
         if service not in self._rules.services:
             return None
-        body = self._or(self.body, {})
+        nothing: dict[str, Any] = {}
+        body = self._or(self.body, nothing)
         dedup_key = self._or(
             lambda: self.dedup_key(body), f"{self._rule.name}/{self._event.source}"
         )
@@ -271,9 +271,7 @@ class _Draft:
                 "event": self._document,
             },
         }
-        normal = normalise(
-            Action.TRIGGER, self._with_defaults(Action.TRIGGER, {"payload": payload})
-        )
+        normal = self._normal(Action.TRIGGER, {"payload": payload})
         key, cut = normalise_dedup_key(dedup_key)
         notes = (f"fallback page: {problem.reason.value}", *cut)
         return self._filled(Action.TRIGGER, service, key, normal, notes)
@@ -285,25 +283,17 @@ class _Draft:
         except Problem:
             return otherwise
 
-    def _with_defaults(self, action: Action, body: dict[str, Any]) -> dict[str, Any]:
-        """Source, time and client from the event where the body says nothing."""
-        if not body:
-            return body
-        whole = isinstance(body.get("payload"), dict)
-        payload = dict(body["payload"] if whole else body)
-        if action in (Action.TRIGGER, Action.CHANGE):
-            payload.setdefault("source", self._event.source)
+    def _normal(self, action: Action, body: dict[str, Any]) -> Normalised:
+        """The body within PagerDuty's limits; time and client from us where it says nothing."""
+        if body and action in (Action.TRIGGER, Action.CHANGE):
+            given = body.get("payload")
+            payload = dict(given) if isinstance(given, dict) else body
             if self._event.time:
                 payload.setdefault("timestamp", self._event.time)
-        if not whole:
-            document = {k: payload.pop(k) for k in _TOP_LEVEL if k in payload}
-            return {**document, "payload": payload, **self._client(action, document)}
-        return {**body, "payload": payload, **self._client(action, body)}
-
-    def _client(self, action: Action, body: Mapping[str, Any]) -> dict[str, str]:
-        if action is Action.TRIGGER and self._rules.client and not body.get("client"):
-            return {"client": self._rules.client}
-        return {}
+            body = {**body, "payload": payload} if payload is not body else payload
+            if action is Action.TRIGGER and self._rules.client:
+                body = {"client": self._rules.client, **{k: v for k, v in body.items() if v != ""}}
+        return normalise(action, body, source=self._event.source)
 
     def _filled(
         self,
@@ -338,11 +328,6 @@ class _Draft:
         )
 
 
-# Fields of the Events API document that are not payload; a body that is only a payload may still
-# carry them beside it.
-_TOP_LEVEL = ("event_action", "dedup_key", "client", "client_url", "links", "images")
-
-
 def _text(value: object) -> str:
     if value is None:
         return ""
@@ -352,18 +337,13 @@ def _text(value: object) -> str:
 
 
 def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    if "payload" in base and "payload" not in over and not set(over) <= set(_TOP_LEVEL):
+    if "payload" in base and "payload" not in over and not set(over) <= set(DOCUMENT_FIELDS):
         # the file is a whole document, the inline part only a payload: meet at the payload
-        top = {key: over[key] for key in over if key in _TOP_LEVEL}
-        over = {**top, "payload": {key: over[key] for key in over if key not in _TOP_LEVEL}}
+        top = {key: over[key] for key in over if key in DOCUMENT_FIELDS}
+        over = {**top, "payload": {key: over[key] for key in over if key not in DOCUMENT_FIELDS}}
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
         merged = isinstance(old, dict) and isinstance(value, dict)
         result[key] = _laid_over(old, value) if merged else value  # type: ignore[arg-type]
     return result
-
-
-def renumbered(intent: Intent, position: Position) -> Intent:
-    """The same intent at another place in the order (a replayed dead letter)."""
-    return replace(intent, position=position)

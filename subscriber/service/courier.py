@@ -1,0 +1,204 @@
+"""The courier: drives `delivery.deliver` against the real ports.
+
+Rules: the conversation decides, this only performs: each effect is one awaited call, and what the
+world does comes back as an answer. Behind `Send` the routing key enters the request and leaves
+this process with it. Intents of one key are said one after the other, the newest first (`Lanes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from subscriber.cloudevent import decode_each
+from subscriber.delivery import Allowance, Lanes, Policy, deliver, key_of
+from subscriber.model import (
+    AlertKey,
+    Effect,
+    Envelope,
+    Event,
+    Intent,
+    Load,
+    Now,
+    Outcome,
+    Pause,
+    Permit,
+    Problem,
+    Reason,
+    Recall,
+    Save,
+    Send,
+    Verdict,
+    VerdictKind,
+)
+from subscriber.pagerduty import Accounts, Reply, judge, request_for
+from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
+from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.service.meters import Meters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports a conversation needs."""
+
+    ledger: Ledger
+    history: History
+    sender: Sender
+    clock: Clock
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """An intent that waits for its lane."""
+
+    key: AlertKey
+    go: asyncio.Future[None]
+
+
+class Courier:
+    """Brings intents to their ends."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        rules: RuleSet,
+        accounts: Accounts,
+        policy: Policy,
+        allowances: Mapping[str, Allowance],
+        name: str,
+        width: int,
+        meters: Meters,
+    ) -> None:
+        """Set the table.
+
+        Args:
+            world: the ports.
+            rules: to render an earlier event again.
+            accounts: services and their keys.
+            policy: times and limits.
+            allowances: calls per service; a service without one is not limited by us.
+            name: unique among all running replicas, for the claims.
+            width: how many conversations may run at once.
+            meters: counts calls.
+        """
+        self._world = world
+        self._rules = rules
+        self._accounts = accounts
+        self._policy = policy
+        self._allowances = allowances
+        self._name = name
+        self._runs = 0
+        self._lanes: Lanes[_Turn] = Lanes(width=width)
+        self._meters = meters
+
+    async def deliver(self, intent: Intent, envelope: Envelope) -> Outcome:
+        """Wait for the key's lane, then hold the conversation."""
+        key = key_of(intent)
+        turn = _Turn(key=key, go=asyncio.get_running_loop().create_future())
+        self._start(self._lanes.offer(key, intent.position, intent.action, turn))
+        try:
+            await turn.go
+            return await self._converse(intent, envelope)
+        finally:
+            # cancelled while waiting: the lane reaches the dead turn later and passes it on
+            if turn.go.done() and not turn.go.cancelled():
+                self._start(self._lanes.done(key))
+
+    def _start(self, turns: list[_Turn]) -> None:
+        while turns:
+            turn = turns.pop()
+            if turn.go.cancelled():
+                turns += self._lanes.done(turn.key)
+            else:
+                turn.go.set_result(None)
+
+    async def _converse(self, intent: Intent, envelope: Envelope) -> Outcome:
+        self._runs += 1
+        conversation = deliver(
+            intent,
+            policy=self._policy,
+            owner=f"{self._name}/{self._runs}",
+            received_at=envelope.received_at,
+            delivery_count=envelope.delivery_count,
+            behind=envelope.pending,
+        )
+        try:
+            effect = next(conversation)
+            while True:
+                try:
+                    answer = await self._perform(effect)
+                except PortUnavailable as error:
+                    unknown = Problem(Reason.LEDGER_UNAVAILABLE, str(error))
+                    effect = conversation.throw(unknown)
+                else:
+                    effect = conversation.send(answer)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+
+    async def _perform(self, effect: Effect) -> object:
+        world = self._world
+        match effect:
+            case Now():
+                return world.clock.now()
+            case Load(key=key):
+                return await world.ledger.load(key)
+            case Save(alert=alert, revision=revision):
+                return await world.ledger.save(alert, revision)
+            case Permit(service=service, urgent=urgent):
+                allowance = self._allowances.get(service)
+                return (
+                    allowance.ask(service, world.clock.now(), urgent=urgent) if allowance else 0.0
+                )
+            case Send(intent=intent, deadline=deadline):
+                return await self._send(intent, deadline)
+            case Pause(seconds=seconds):
+                await world.clock.sleep(seconds)
+                return None
+            case Recall():
+                return await self._recall(effect)
+
+    async def _send(self, intent: Intent, deadline: float) -> Verdict:
+        clock = self._world.clock
+        left = min(deadline - clock.now(), self._policy.send_timeout)
+        if left <= 0:
+            return Verdict(kind=VerdictKind.RETRY, reason=Reason.TIMED_OUT, message="no time left")
+        try:
+            request = request_for(intent, self._accounts)
+        except Problem as problem:
+            return Verdict(kind=VerdictKind.REJECTED, reason=problem.reason, message=str(problem))
+        try:
+            async with asyncio.timeout(left):
+                reply = await self._world.sender.send(request)
+        except TimeoutError:
+            reply = Reply(status=0, fault="timeout", seconds=left)
+        now = clock.now()
+        self._meters.calls.labels(intent.service, str(reply.status)).inc()
+        verdict = judge(request.api, reply, now=now)
+        if verdict.reason is Reason.THROTTLED and intent.service in self._allowances:
+            wait = verdict.retry_after if verdict.retry_after is not None else 1.0
+            self._allowances[intent.service].close(intent.service, now, wait)
+        return verdict
+
+    async def _recall(self, effect: Recall) -> Intent | None:
+        """Read an earlier event back and render what it asked of this key."""
+        position = effect.position
+        envelope = await self._world.history.read(position.sequence, epoch=position.epoch)
+        if envelope is None:
+            return None
+        arrival = Arrival(
+            epoch=position.epoch, sequence=position.sequence, received_at=envelope.received_at
+        )
+        found: Intent | None = None
+        for event in decode_each(envelope):
+            for trace in plan(self._rules, event, arrival) if isinstance(event, Event) else ():
+                intent = trace.intent
+                if intent is None or key_of(intent) != effect.key:
+                    continue
+                if intent.position == position:
+                    return intent
+                if intent.rule == effect.rule:
+                    found = intent
+        return found
