@@ -46,6 +46,7 @@ class Reply:
         fault: with status 0, why: ``timeout`` (it may have been accepted), ``connect`` (it was
             not), ``reset`` (it may have been accepted), ``tls`` (it was not).
         seconds: how long the exchange took.
+        detail: with a fault, one line for a person; never a secret.
     """
 
     status: int
@@ -53,3 +54,4 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
     seconds: float = 0.0
+    detail: str = ""
