@@ -31,7 +31,9 @@ def url(value: Json, where: str, notes: list[str], *, secure: bool = False) -> s
             notes.append(f"{where} left out: {len(text)} characters")
             return ""
         if (_SECURE if secure else _ABSOLUTE).fullmatch(text) and text.isprintable():
-            return text
+            # Readers compare the scheme as it stands, RFC 3986 says it is lower case.
+            scheme, colon, rest = text.partition(":")
+            return scheme.lower() + colon + rest
     wanted = "an https URL" if secure else "an absolute URL"
     notes.append(f"{where} left out: {excerpt(value, 60)} is not {wanted}")
     return ""
