@@ -12,6 +12,7 @@ import typer
 
 from subscriber.config import Config, ConfigError, Document, load_config
 from subscriber.model import Problem, Reason
+from subscriber.ports import files
 from subscriber.template import TemplateError
 
 
@@ -57,14 +58,11 @@ def read_text(path: Path) -> str:
     """A UTF-8 file, or standard input for `-`.
 
     Raises:
-        Problem: MISSING_FILE or INVALID_ENCODING.
+        Problem: it cannot be read, is too large, or is not UTF-8.
     """
+    if str(path) != "-":
+        return files.read_text(path)
     try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise Problem(
-            Reason.MISSING_FILE, f"cannot be read: {error.strerror}", where=str(path)
-        ) from None
+        return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Problem(Reason.INVALID_ENCODING, "is not UTF-8", where=str(path)) from None
+        raise Problem(Reason.INVALID_ENCODING, "is not UTF-8", where="standard input") from None

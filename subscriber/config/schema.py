@@ -107,7 +107,7 @@ class PagerDutySpec(Section):
     rate_limit: int = Field(default=120, ge=0)
     """Calls per 60 s and routing key that we allow ourselves; 0: no limit of our own."""
     ca_file: str = ""
-    """PEM file of further certificate authorities, e.g. of an inspecting proxy."""
+    """PEM file of the authorities to trust instead of the system's, e.g. an inspecting proxy's."""
     client: str = "pagerduty-subscriber"
     """Shown in PagerDuty as the monitoring client, unless a body says otherwise."""
 

@@ -21,6 +21,7 @@ from subscriber.config import (
     overlay,
 )
 from subscriber.model import Problem, Reason
+from subscriber.ports.files import read_text
 from subscriber.rules import DEFAULT_SERVICE, RuleSet, RuleSource, compile_rules
 
 _MAX_FILE = 1_048_576
@@ -196,21 +197,12 @@ def _shown(folder: Path) -> str:
 
 
 def _read(path: Path, name: str) -> str:
+    """A file's text; what is wrong is said under the name that people know."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        return read_text(path, limit=_MAX_FILE)
+    except Problem as problem:
         siblings = []
         if path.parent.is_dir():
             siblings = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-        raise Problem(
-            Reason.MISSING_FILE,
-            f"cannot read {name}: {error.strerror}",
-            where=name,
-            hint=nearest(path.name, siblings) or "paths are relative to the file that names them",
-        ) from None
-    if len(data) > _MAX_FILE:
-        raise Problem(Reason.TOO_LARGE, f"{name} is larger than 1 MiB", where=name)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Problem(Reason.INVALID_ENCODING, f"{name} is not UTF-8", where=name) from None
+        hint = nearest(path.name, siblings) or "paths are relative to the file that names them"
+        raise Problem(problem.reason, f"{name} {problem.message}", where=name, hint=hint) from None

@@ -1,0 +1,219 @@
+"""The composition root: the one place where things are constructed, started and stopped.
+
+Rules: what is opened here is closed here, in reverse order, whatever happens in between. Runs
+inside any event loop; knows neither signals nor the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import structlog
+
+from subscriber.config import Config
+from subscriber.model import Reason
+from subscriber.pagerduty import Accounts
+from subscriber.ports.clock import SystemClock
+from subscriber.ports.http import HttpSender, SenderOptions
+from subscriber.ports.interfaces import (
+    DeadLetters,
+    History,
+    Ledger,
+    PortUnavailable,
+    Source,
+)
+from subscriber.ports.nats.connect import NatsConnection
+from subscriber.ports.nats.deadletters import DeadLetterOptions, NatsDeadLetters
+from subscriber.ports.nats.history import NatsHistory
+from subscriber.ports.nats.ledger import NatsLedger
+from subscriber.ports.nats.options import ConnectionState, NatsOptions
+from subscriber.ports.nats.source import JetStreamSource
+from subscriber.rules import RuleSet
+from subscriber.service import options
+from subscriber.service.courier import Courier, World
+from subscriber.service.meters import Meters
+from subscriber.service.pump import Pump
+from subscriber.service.report import Observer, Observers
+
+_CONVERSATIONS = 64
+"""Keys that are talked about with PagerDuty at once, per process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Everything a service is made of.
+
+    Attributes:
+        config: the checked configuration.
+        rules: compiled.
+        accounts: services and their routing keys.
+        nats: how to reach NATS.
+        sender: how requests travel to PagerDuty.
+    """
+
+    config: Config
+    rules: RuleSet
+    accounts: Accounts
+    nats: NatsOptions
+    sender: SenderOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nats:
+    """The ports that NATS gives us."""
+
+    source: Source
+    ledger: Ledger
+    history: History
+    dead_letters: DeadLetters
+
+
+class Service:
+    """A running subscriber: `async with Service(setup, ...) as service`."""
+
+    def __init__(self, setup: Setup, *, meters: Meters, observers: tuple[Observer, ...]) -> None:
+        self._setup = setup
+        self._meters = meters
+        self._observer = Observers((meters, *observers))
+        self._log = structlog.get_logger("service")
+        self._open = AsyncExitStack()
+        self._connection = NatsConnection(setup.nats, self._heard)
+        self._clock = SystemClock()
+        self._ports: _Nats | None = None
+        self._pump: Pump | None = None
+        # unique among all replicas, also when a pod's name or a process id comes again
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    @property
+    def connection(self) -> NatsConnection:
+        """The NATS connection, for whoever publishes beside us."""
+        return self._connection
+
+    async def __aenter__(self) -> Service:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect, provision and begin to take messages.
+
+        Raises:
+            Problem: NATS refuses us or is not there in time, or its streams cannot be used.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._open.aclose()
+            raise
+
+    async def _start(self) -> None:
+        setup, config = self._setup, self._setup.config
+        policy = options.policy(config)
+        sender = await self._open.enter_async_context(HttpSender(setup.sender))
+        await self._open.enter_async_context(self._connection)
+        ports = await self._jetstream()
+        courier = Courier(
+            world=World(
+                ledger=ports.ledger, history=ports.history, sender=sender, clock=self._clock
+            ),
+            rules=setup.rules,
+            accounts=setup.accounts,
+            policy=policy,
+            allowances=options.allowances(config, tuple(setup.accounts)),
+            name=self.name,
+            width=_CONVERSATIONS,
+            meters=self._meters,
+        )
+        self._pump = Pump(
+            source=ports.source,
+            rules=setup.rules,
+            deliver=courier.deliver,
+            dead_letters=ports.dead_letters,
+            observer=self._observer,
+            meters=self._meters,
+            clock=self._clock,
+            size_limit=config.delivery.max_event_bytes,
+            ack_wait=config.nats.ack_wait,
+        )
+        await self._pump.start(capacity=config.nats.max_in_flight)
+        self._ports = ports
+
+    async def _jetstream(self) -> _Nats:
+        config, connection = self._setup.config, self._connection
+        letters = NatsDeadLetters(
+            connection,
+            DeadLetterOptions(
+                stream=config.delivery.dead_letter_stream, replicas=config.nats.replicas
+            ),
+            listening=config.nats.subjects,
+        )
+        ledger = NatsLedger(connection, options.ledger_options(config))
+        source = JetStreamSource(
+            connection,
+            options.stream_options(config),
+            options.consumer_options(config),
+            without=(config.delivery.dead_letter_stream,),
+            listener=self._heard,
+        )
+        await letters.start()
+        await ledger.start()
+        return _Nats(
+            source=source,
+            ledger=ledger,
+            history=NatsHistory(connection, lambda: source.bindings),
+            dead_letters=letters,
+        )
+
+    async def stop(self) -> int:
+        """Take nothing more, finish what is in hand within the drain time, close everything.
+
+        Returns:
+            how many messages were given back unfinished.
+        """
+        left = 0
+        if self._pump is not None:
+            left = await self._pump.drain(self._setup.config.delivery.drain_timeout)
+            self._pump = None
+        await self._open.aclose()
+        return left
+
+    async def checks(self) -> dict[str, str]:
+        """What readiness asks: name -> empty text when well, else what is wrong."""
+        if self._ports is None:
+            return {"started": "not yet"}
+        found: dict[str, str] = {}
+        for name, port in (
+            ("nats", self._connection),
+            ("source", self._ports.source),
+            ("ledger", self._ports.ledger),
+            ("dead_letters", self._ports.dead_letters),
+        ):
+            try:
+                await port.ping()
+                found[name] = ""
+            except PortUnavailable as error:
+                found[name] = str(error)
+        return found
+
+    def _heard(self, state: ConnectionState, text: str) -> None:
+        """The connection to NATS has changed."""
+        if state in (ConnectionState.CONNECTED, ConnectionState.RECONNECTED):
+            self._meters.connected.set(1)
+            self._log.info(state.value, message=text)
+            return
+        if state is not ConnectionState.ERROR:
+            self._meters.connected.set(0)
+        level = self._log.info if state is ConnectionState.CLOSED else self._log.warning
+        level(state.value, reason=Reason.UNREACHABLE.value, message=text)
