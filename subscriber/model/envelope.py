@@ -20,7 +20,9 @@ class Envelope:
         stream: the JetStream stream it came from; empty for core NATS.
         stream_epoch: when that stream was created, in nanoseconds since 1970: a stream that was
             deleted and made again restarts its sequences, this tells the two apart. 0 for core.
-        sequence: stream sequence, >= 1; for core NATS a counter of the receiving process.
+        sequence: stream sequence, >= 1; for core NATS the time of arrival in microseconds since
+            1970, always growing in one process: a counter would start again with the process, and
+            its events would count as old.
         delivery_count: how often JetStream delivered it, 1 the first time.
         received_at: when the server stored it (core: when we got it), seconds since 1970.
         pending: how many more messages wait behind this one for our consumer.

@@ -69,7 +69,6 @@ class NatsDeadLetters:
         """
         self._connection = connection
         self._options = options or DeadLetterOptions()
-        self._direct = False
         for subject in listening:
             if overlaps(subject, f"{self._options.prefix}.>"):
                 raise Problem(
@@ -125,9 +124,7 @@ class NatsDeadLetters:
     async def scan(self) -> AsyncIterator[tuple[int, Envelope, Mapping[str, str]]]:
         """Every letter, oldest first: number, original message, our headers."""
         subjects = f"{self._options.prefix}.>"
-        async for stored in scan(
-            self._connection, self._options.stream, subjects, direct=self._direct
-        ):
+        async for stored in scan(self._connection, self._options.stream, subjects, direct=False):
             envelope, headers = _open(stored)
             yield stored.sequence, envelope, headers
 

@@ -33,8 +33,9 @@ TRIMMED = "Trimmed-Headers"
 IDENTITY = ("Reason", "Rule", "Event-Id", "Index")
 _FACTS = ("Subject", "Stream", "Stream-Epoch", "Sequence", "Delivery-Count", "Received-At")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_UNSAFE = re.compile(r"[^\x21-\x24\x26-\x7e]")
+_UNSAFE = re.compile(r"^ +| +$|[^\x20-\x24\x26-\x7e]")
 _KEEP_WHEN_CUT = 64 * 1024
+_LONGEST_VALUE = 4096
 
 
 def letter_id(envelope: Envelope, headers: Mapping[str, str]) -> str:
@@ -50,9 +51,7 @@ def letter_id(envelope: Envelope, headers: Mapping[str, str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Percent-encode what a header value cannot carry; inner spaces stay readable."""
-    if text == text.strip() and "%" not in text and text.isascii() and text.isprintable():
-        return text
+    """Percent-encode what a header value cannot carry; ASCII stays readable."""
     return _UNSAFE.sub(_percent, text)
 
 
@@ -76,7 +75,7 @@ def pack(
         "Sequence": str(envelope.sequence),
         "Delivery-Count": str(envelope.delivery_count),
         "Received-At": repr(envelope.received_at),
-        **{name: value for name, value in headers.items() if name not in _FACTS},
+        **{name: _shortened(text) for name, text in headers.items() if name not in _FACTS},
     }
     theirs = dict(envelope.headers)
     data = envelope.data
@@ -95,8 +94,13 @@ def pack(
     return data, wire
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
 def _wire(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
-    wire, odd = {}, {}
+    wire: dict[str, str] = {}
+    odd: dict[str, str] = {}
     for name, value in theirs.items():
         (wire if _travels(name, value) else odd)[name] = value
     if odd:
@@ -117,7 +121,8 @@ def _travels(name: str, value: str) -> bool:
 
 def unpack(data: bytes, wire: Mapping[str, str]) -> tuple[Envelope, dict[str, str]]:
     """The original message and our headers by their short names."""
-    theirs, ours = {}, {}
+    theirs: dict[str, str] = {}
+    ours: dict[str, str] = {}
     for name, value in wire.items():
         if name == ORIGINAL:
             continue
