@@ -280,6 +280,11 @@ async def _document(request: Request) -> object:
 async def _refusal(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return JSONResponse(
-        {"error": problem.message, "reason": str(problem.reason), "hint": problem.hint},
+        {
+            "error": problem.message,
+            "where": problem.where,
+            "hint": problem.hint,
+            "reason": str(problem.reason),
+        },
         status_code=400,
     )

@@ -115,5 +115,5 @@ def _flag(name: str, value: object) -> None:
 
 
 def _problem(name: str, hint: str, value: object = None) -> Problem:
-    what = "has a value that does not fit" if value is None else f"cannot be {excerpt(value)}"
-    return Problem(Reason.INVALID_VALUE, f"{name} {what}", where=name, hint=hint)
+    what = "does not fit" if value is None else f"cannot be {excerpt(value)}"
+    return Problem(Reason.INVALID_VALUE, what, where=name, hint=hint)

@@ -98,6 +98,29 @@ def moment(at: float | None) -> str | None:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def columns(call: Call) -> list[str]:
+    """One call for a terminal: time, answer, effect, action, routing key, dedup key, and why.
+
+    What came from outside cannot drive the terminal: only printable characters are left.
+    """
+    parts = [
+        (moment(call.at) or "")[11:23],
+        str(call.status or "---"),
+        str(call.effect),
+        f"{call.action or call.api:<11}",
+        f"{mask(call.routing_key) or 'no key':<8}",
+        call.dedup_key or "-",
+    ]
+    if call.fault:
+        parts.append(f"fault {call.fault}")
+    if call.errors:
+        parts.append("; ".join(call.errors))
+    return [
+        "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in part)
+        for part in parts
+    ]
+
+
 def _page(
     entries: Iterable[Call] | Iterable[Change], after: int, limit: int | None
 ) -> Iterable[Any]:
