@@ -9,9 +9,15 @@ Rules: data are JSON values only (dict, list, str, int, float, bool, None); the 
 a bad template raises TemplateError when it is compiled, data it cannot use when it is rendered.
 """
 
-from subscriber.template.engine import Context, Dialect, Expression, Missing, Template
-from subscriber.template.engine import compile as compile  # noqa: PLC0414 - the public name
-from subscriber.template.engine import compile_expression
+from subscriber.template.engine import (
+    Context,
+    Dialect,
+    Expression,
+    Missing,
+    Template,
+    compile_expression,
+)
+from subscriber.template.engine import compile as compile
 from subscriber.template.problem import TemplateError
 
 __all__ = [

@@ -1,0 +1,152 @@
+"""The Jinja environments that templates are compiled in: one per way of treating missing keys.
+
+Rules: everything a template can call is in the tables here; no attribute of a Python object and no
+method is reachable; nothing is loaded from anywhere. The names ``go.*`` and ``fn.*`` contain a dot,
+so that no Jinja-dialect template can write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from subscriber.template.functions import FUNCTIONS
+from subscriber.template.functions.registry import Function, FunctionError
+from subscriber.template.limits import Pieces, Run
+from subscriber.template.semantics import access, variables
+from subscriber.template.semantics.builtins import BUILTINS
+from subscriber.template.semantics.encode import inside_string, json_key, json_value
+from subscriber.template.semantics.show import text
+from subscriber.template.semantics.values import Fault
+
+
+class _Generator(CodeGenerator):
+    """Jinja's code generator without the ``str()`` around each printed expression.
+
+    Our filters return text already, and a called template is yielded as a generator.
+    """
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None: ...
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        # Evaluates in place: the base class closes the parenthesis that it opened.
+        ...
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """A sandbox with our code generator and nothing else to call."""
+
+    code_generator_class = _Generator
+
+
+def _library(function: Function) -> Callable[..., Any]:
+    """The filter that calls a library function: offset, run, arguments."""
+    target, name, takes_run = function.callable, function.name, function.run
+
+    def call(offset: int, run: Run, *arguments: Any) -> Any:
+        run.steps -= 1
+        try:
+            result = target(run, *arguments) if takes_run else target(*arguments)
+        except FunctionError as error:
+            hint = error.hint or f"it is written {function.signature}"
+            raise Fault(f"{name}: {error.message}", offset, hint) from None
+        except RecursionError:
+            raise Fault(f"{name}: the value is nested too deeply", offset) from None
+        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
+            # A case that the function did not think of is still an error of this template only.
+            raise Fault(
+                f"{name} cannot use these arguments ({type(error).__name__})",
+                offset,
+                f"it is written {function.signature}",
+            ) from error
+        if isinstance(result, str):
+            if len(result) > 64:
+                run.charge_text(len(result))
+        elif isinstance(result, list | dict):
+            run.charge_value(result)
+        return result
+
+    return call
+
+
+def _piped(call: Callable[..., Any], *, with_run: bool) -> Callable[..., Any]:
+    """The same call with the piped value first, so that it is evaluated first."""
+
+    def builtin(final: Any, offset: int, *arguments: Any) -> Any:
+        return call(offset, *arguments, final)
+
+    def library(final: Any, offset: int, run: Run, *arguments: Any) -> Any:
+        return call(offset, run, *arguments, final)
+
+    return library if with_run else builtin
+
+
+def _invoke(name: str, offset: int, run: Run, dot: Any) -> Pieces:
+    """Start a template called by another; the engine runs it."""
+    template = run.templates.get(name)
+    if template is None:
+        raise Fault(f'there is no template "{name}"', offset, "add {{define ...}}")
+    run.charge(4)
+    return template(run, dot)
+
+
+def _and_final(final: Any, others: Any) -> Any:
+    return others and final
+
+
+def _or_final(final: Any, others: Any) -> Any:
+    return others or final
+
+
+def _after(value: Any, _: Any) -> Any:
+    return value
+
+
+def _filters(missing: str) -> dict[str, Callable[..., Any]]:
+    filters: dict[str, Callable[..., Any]] = {
+        "go.text": text,
+        "go.inside_string": inside_string,
+        "go.json_value": json_value,
+        "go.json_key": json_key,
+        "go.each": access.each,
+        "go.each_pair": access.each_pair,
+        "go.elem": access.elem,
+        "go.argument": access.argument,
+        "go.fault": access.fault,
+        "go.after": _after,
+        "go.and_final": _and_final,
+        "go.or_final": _or_final,
+        "go.invoke": _invoke,
+        "go.new_slots": variables.new_slots,
+        "go.reset": variables.reset,
+        "go.declare": variables.declare,
+        "go.assign": variables.assign,
+        "go.read": variables.read,
+        **access.field_functions(missing),
+    }
+    for name, builtin in BUILTINS.items():
+        if builtin.call is not None:
+            filters[f"go.{name}"] = builtin.call
+            filters[f"go.{name}|"] = _piped(builtin.call, with_run=False)
+    for name, function in FUNCTIONS.items():
+        call = _library(function)
+        filters[f"fn.{name}"] = call
+        filters[f"fn.{name}|"] = _piped(call, with_run=True)
+    return filters
+
+
+@lru_cache(maxsize=8)
+def environment(dialect: str, missing: str) -> Environment:
+    """The environment of a dialect and a way of treating missing keys."""
+    made = Environment(autoescape=False, optimized=False, cache_size=0)
+    made.add_extension("jinja2.ext.loopcontrols")
+    made.filters.clear()
+    made.tests.clear() if dialect == "go" else None
+    made.globals.clear()
+    made.filters.update(_filters(missing))
+    return made
