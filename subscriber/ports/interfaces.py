@@ -94,9 +94,9 @@ class Ledger(Protocol):
 class DeadLetters(Protocol):
     """Messages that cannot be delivered, kept untouched with the reason beside them.
 
-    Our headers are given and returned by short names (``Reason``, ``Rule``, ...), any text as
-    value; how they are spelled on the wire is the implementation's. A letter written twice with
-    the same envelope, ``Reason``, ``Rule``, ``Event-Id`` and ``Index`` is one letter.
+    Our headers are those of `delivery.dead_letter_headers`: names begin with ``Dead-Letter-``
+    (others are not kept), values are any text. Written again with the same envelope, reason, rule,
+    event id and dedup key, a letter stays one letter.
     """
 
     async def write(self, envelope: Envelope, headers: Mapping[str, str]) -> int:

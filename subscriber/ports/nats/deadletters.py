@@ -18,7 +18,7 @@ import msgspec
 from subscriber.model import Envelope, Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import ApiError, NatsConnection
-from subscriber.ports.nats.letters import letter_id, pack, unpack
+from subscriber.ports.nats.letters import REASON, letter_id, pack, unpack
 from subscriber.ports.nats.options import DAY, StorageKind
 from subscriber.ports.nats.provision import OURS, ensure_stream
 from subscriber.ports.nats.publish import MESSAGE_ID, store
@@ -110,7 +110,7 @@ class NatsDeadLetters:
         identity = letter_id(envelope, headers)
         room = self._connection.client.max_payload - len(MESSAGE_ID) - len(identity) - 4
         data, wire = pack(envelope, headers, room)
-        token = _NOT_A_TOKEN.sub("-", headers.get("Reason", "")) or "unknown"
+        token = _NOT_A_TOKEN.sub("-", headers.get(REASON, "")) or "unknown"
         receipt = await store(
             self._connection,
             f"{self._options.prefix}.{token}",
@@ -156,5 +156,5 @@ class NatsDeadLetters:
 def _open(stored: Stored) -> tuple[Envelope, Mapping[str, str]]:
     try:
         return unpack(stored.data, stored.headers)
-    except (msgspec.DecodeError, ValueError):  # not written by us
+    except (KeyError, msgspec.DecodeError, ValueError):  # not written by us
         return Envelope(subject=stored.subject, data=stored.data, headers=stored.headers), {}

@@ -3,12 +3,14 @@
 Rules:
 - The payload is the original's, untouched. Its headers are kept as they were, except for those that
   would mean something to the server when stored again (``Nats-...``), that collide with ours, or
-  that nats-py cannot write: these travel together as JSON in ``Pagerduty-Subscriber-Original``.
-- Our headers start with ``Pagerduty-Subscriber-``. Their values are percent-encoded (UTF-8) where a
-  header could not carry them, so any text comes back exactly.
+  that nats-py cannot write: these travel inside ``Dead-Letter-Envelope``, a JSON object that also
+  holds the facts of the original delivery (subject, stream, sequence, times).
+- Our headers are ``Dead-Letter-...`` (see `delivery.deadletter`). Values are percent-encoded where
+  a header could not carry them, so any text comes back exactly.
 - A message that was nearly as large as the server allows leaves no room for our headers. Then its
-  own headers go first (largest first), and if that is not enough its data are cut; both are said in
-  ``Trimmed-Headers`` and ``Cut-Data``, and ``Stream`` and ``Sequence`` tell where the whole is.
+  own headers go first (largest first), and if that is not enough its data are cut. Both is said, in
+  ``Dead-Letter-Trimmed-Headers`` (how many) and ``Dead-Letter-Cut-Data`` (the full size in bytes);
+  stream and sequence tell where the whole message is.
 
 Pure functions; this module knows no connection.
 """
@@ -18,34 +20,45 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import unquote
 
 import msgspec
 
+from subscriber.delivery.deadletter import PREFIX
 from subscriber.model import Envelope
 from subscriber.ports.nats.exchange import header_size
 
-PREFIX = "Pagerduty-Subscriber-"
-ORIGINAL = f"{PREFIX}Original"
-CUT = "Cut-Data"
-TRIMMED = "Trimmed-Headers"
-IDENTITY = ("Reason", "Rule", "Event-Id", "Index")
-_FACTS = ("Subject", "Stream", "Stream-Epoch", "Sequence", "Delivery-Count", "Received-At")
+ENVELOPE = f"{PREFIX}Envelope"
+CUT_DATA = f"{PREFIX}Cut-Data"
+TRIMMED_HEADERS = f"{PREFIX}Trimmed-Headers"
+REASON = f"{PREFIX}Reason"
+IDENTITY = (REASON, *(PREFIX + name for name in ("Rule", "Event-Id", "Dedup-Key")))
+
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE = re.compile(r"^ +| +$|[^\x20-\x24\x26-\x7e]")
 _KEEP_WHEN_CUT = 64 * 1024
 _LONGEST_VALUE = 4096
 
 
+class _Facts(msgspec.Struct, omit_defaults=True):
+    """What of an Envelope is neither payload nor an ordinary header."""
+
+    subject: str
+    stream: str = ""
+    stream_epoch: int = 0
+    sequence: int = 0
+    delivery_count: int = 1
+    received_at: float = 0.0
+    headers: dict[str, str] = {}
+
+
 def letter_id(envelope: Envelope, headers: Mapping[str, str]) -> str:
-    """The same for every write of one letter: envelope, reason, rule, event and index."""
+    """The same for every write of one letter: envelope, reason, rule, event and dedup key."""
     digest = hashlib.sha256()
     place = (envelope.stream, envelope.stream_epoch, envelope.sequence, envelope.subject)
     for part in (*place, *(headers.get(name, "") for name in IDENTITY)):
         digest.update(f"{part}\0".encode("utf-8", "surrogatepass"))
     if not envelope.stream:  # core NATS: the sequence is only that of a process
-        digest.update(f"{envelope.received_at}\0".encode())
         digest.update(envelope.data)
     return digest.hexdigest()
 
@@ -68,28 +81,20 @@ def pack(
     envelope: Envelope, headers: Mapping[str, str], max_payload: int
 ) -> tuple[bytes, dict[str, str]]:
     """Payload and headers of the letter, together at most `max_payload` bytes."""
-    ours = {
-        "Subject": envelope.subject,
-        "Stream": envelope.stream,
-        "Stream-Epoch": str(envelope.stream_epoch),
-        "Sequence": str(envelope.sequence),
-        "Delivery-Count": str(envelope.delivery_count),
-        "Received-At": repr(envelope.received_at),
-        **{name: _shortened(text) for name, text in headers.items() if name not in _FACTS},
-    }
+    ours = {name: _shortened(text) for name, text in headers.items() if name.startswith(PREFIX)}
     theirs = dict(envelope.headers)
     data = envelope.data
-    wire = _wire(ours, theirs)
+    wire = _wire(envelope, ours, theirs)
     if header_size(wire) + len(data) > max_payload:
         for name in sorted(theirs, key=lambda name: len(name) + len(theirs[name]), reverse=True):
             del theirs[name]
-            ours[TRIMMED] = str(len(envelope.headers) - len(theirs))
-            wire = _wire(ours, theirs)
+            ours[TRIMMED_HEADERS] = str(len(envelope.headers) - len(theirs))
+            wire = _wire(envelope, ours, theirs)
             if header_size(wire) + len(data) <= max_payload:
                 break
     if header_size(wire) + len(data) > max_payload:
-        ours[CUT] = str(len(data))
-        wire = _wire(ours, theirs)
+        ours[CUT_DATA] = str(len(data))
+        wire = _wire(envelope, ours, theirs)
         data = data[: max(0, min(_KEEP_WHEN_CUT, max_payload - header_size(wire)))]
     return data, wire
 
@@ -98,14 +103,19 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
-def _wire(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
-    wire: dict[str, str] = {}
-    odd: dict[str, str] = {}
-    for name, value in theirs.items():
-        (wire if _travels(name, value) else odd)[name] = value
-    if odd:
-        wire[ORIGINAL] = escape(msgspec.json.encode(odd).decode())
-    wire.update({PREFIX + name: escape(value) for name, value in ours.items()})
+def _wire(envelope: Envelope, ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    wire = {name: value for name, value in theirs.items() if _travels(name, value)}
+    facts = _Facts(
+        subject=envelope.subject,
+        stream=envelope.stream,
+        stream_epoch=envelope.stream_epoch,
+        sequence=envelope.sequence,
+        delivery_count=envelope.delivery_count,
+        received_at=envelope.received_at,
+        headers={name: value for name, value in theirs.items() if name not in wire},
+    )
+    wire[ENVELOPE] = escape(msgspec.json.encode(facts).decode())
+    wire.update({name: escape(value) for name, value in ours.items()})
     return wire
 
 
@@ -120,35 +130,28 @@ def _travels(name: str, value: str) -> bool:
 
 
 def unpack(data: bytes, wire: Mapping[str, str]) -> tuple[Envelope, dict[str, str]]:
-    """The original message and our headers by their short names."""
-    theirs: dict[str, str] = {}
+    """The original message, and our headers.
+
+    Raises:
+        KeyError, msgspec.DecodeError: this is not a letter of ours.
+    """
+    facts = msgspec.json.decode(unescape(wire[ENVELOPE]), type=_Facts)
     ours: dict[str, str] = {}
+    theirs: dict[str, str] = {}
     for name, value in wire.items():
-        if name == ORIGINAL:
-            continue
         if name.startswith(PREFIX):
-            ours[name.removeprefix(PREFIX)] = unescape(value)
+            ours[name] = unescape(value)
         elif not name.startswith("Nats-"):
             theirs[name] = value
-    if ORIGINAL in wire:
-        odd = msgspec.json.decode(unescape(wire[ORIGINAL]), type=dict[str, str])
-        theirs.update(odd)
-    facts = {name: ours.pop(name, "") for name in _FACTS}
+    del ours[ENVELOPE]
     envelope = Envelope(
-        subject=facts["Subject"],
+        subject=facts.subject,
         data=data,
-        headers=theirs,
-        stream=facts["Stream"],
-        stream_epoch=_number(facts["Stream-Epoch"]),
-        sequence=_number(facts["Sequence"]),
-        delivery_count=_number(facts["Delivery-Count"]) or 1,
+        headers={**theirs, **facts.headers},
+        stream=facts.stream,
+        stream_epoch=facts.stream_epoch,
+        sequence=facts.sequence,
+        delivery_count=facts.delivery_count,
+        received_at=facts.received_at,
     )
-    try:
-        received = float(facts["Received-At"])
-    except ValueError:
-        received = 0.0
-    return replace(envelope, received_at=received), ours
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return envelope, ours
