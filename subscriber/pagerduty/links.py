@@ -14,8 +14,11 @@ from subscriber.model import Json, excerpt
 from subscriber.pagerduty.limits import ATTACHMENTS, TEXT_CHARACTERS, URL_CHARACTERS
 from subscriber.pagerduty.text import cut, scalar_text
 
-_ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]|mailto:[^\s])[^\s]*")
-_SECURE = re.compile(r"https://[^\s/?#][^\s]*", re.IGNORECASE)
+# U+FFFD stands where a character was that cannot be stored: such a URL leads nowhere.
+_ABSOLUTE = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\ufffd]|mailto:[^\s\ufffd])[^\s\ufffd]*"
+)
+_SECURE = re.compile(r"https://[^\s/?#\ufffd][^\s\ufffd]*", re.IGNORECASE)
 
 Items = tuple[dict[str, Json], ...]
 

@@ -159,9 +159,10 @@ def normalise_dedup_key(key: str) -> tuple[str, tuple[str, ...]]:
 
 def _split(body: Mapping[str, Any], notes: list[str]) -> tuple[dict[str, Json], dict[str, Json]]:
     """Document fields and payload, copied and fit for JSON."""
-    document = {name: presentable(body[name]) for name in DOCUMENT_FIELDS if name in body}
-    rest = {str(k): presentable(v) for k, v in body.items() if k not in DOCUMENT_FIELDS}
-    rest.pop("routing_key", None)
+    rest = presentable(body)
+    assert isinstance(rest, dict)
+    document = {name: rest.pop(name) for name in DOCUMENT_FIELDS if name in rest}
+    rest.pop("routing_key", None)  # null, or it would have been refused
     payload = rest.get("payload")
     if not isinstance(payload, dict):
         if payload is None:
