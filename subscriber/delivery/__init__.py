@@ -7,8 +7,8 @@ and their proof are in docs/delivery.md.
 """
 
 from subscriber.delivery.deadletter import headers as dead_letter_headers
-from subscriber.delivery.entry import key_of
-from subscriber.delivery.flow import Flow, deliver
+from subscriber.delivery.entry import key_of, needs_mending
+from subscriber.delivery.flow import Flow, deliver, mend
 from subscriber.delivery.lanes import Lanes
 from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
@@ -25,5 +25,7 @@ __all__ = [
     "dead_letter_headers",
     "deliver",
     "key_of",
+    "mend",
+    "needs_mending",
     "settle",
 ]

@@ -75,6 +75,16 @@ def repetition_due(alert: Alert, policy: Policy) -> float:
     return alert.doubt.until + policy.clock_skew if alert.doubt is not None else 0.0
 
 
+def needs_mending(alert: Alert, *, now: float, policy: Policy) -> bool:
+    """Whether a sweep of the ledger should `mend` this entry.
+
+    A lease later than due, so that whoever holds the message comes first.
+    """
+    if not owes_repetition(alert) or is_live(alert.claim, owner="", now=now, policy=policy):
+        return False
+    return now >= repetition_due(alert, policy) + policy.lease
+
+
 def time_left(claim: Claim, now: float) -> float:
     """Seconds in which the owner of this claim may still be talking."""
     return claim.expires_at - now

@@ -27,7 +27,7 @@ from typing import TypeAlias, TypeVar
 from subscriber.delivery import entry
 from subscriber.delivery.backoff import asked_for, backoff
 from subscriber.delivery.policy import OnStale, Policy
-from subscriber.delivery.table import Move, Place, Step, decide
+from subscriber.delivery.table import Move, Place, Step, decide, over
 from subscriber.model import (
     Action,
     Alert,
@@ -91,9 +91,50 @@ def deliver(
         return run.put_off(now, problem.reason, problem.message)
 
 
+def mend(alert: Alert, *, policy: Policy, owner: str) -> Flow[Outcome]:
+    """Say the settled state of an entry once more, with no message in hand.
+
+    For the sweep that looks through the ledger for entries of which `entry.needs_mending` says
+    so: their last holder died between writing the doubt down and acting on it. The outcome tells
+    how it went (DELIVERED/REPAIRED, or DELIVERED/DUPLICATE when somebody else was first); a
+    DEFERRED one needs nothing: the next sweep finds the entry again.
+    """
+    action = Action.RESOLVE if alert.state is AlertState.RESOLVED else Action.TRIGGER
+    intent = _plain(alert, action)
+    run = _Run(intent, policy, owner, alert.updated_at, 1, 0, settled=True, recalls=True)
+    try:
+        return (yield from _tell(run))
+    except Problem as problem:
+        if problem.reason is not Reason.LEDGER_UNAVAILABLE:
+            raise
+        now = yield from _now()
+        return run.put_off(now, problem.reason, problem.message)
+
+
+def _plain(alert: Alert, action: Action) -> Intent:
+    """What can be said of a key from its entry alone."""
+    return Intent(
+        action=action,
+        service=alert.key.service,
+        dedup_key=alert.key.dedup_key,
+        rule=alert.rule,
+        event_id=alert.event_id,
+        position=alert.position,
+    )
+
+
 @dataclass(slots=True)
 class _Run:
-    """What one conversation knows and counts; it ends with it."""
+    """What one conversation knows and counts; it ends with it.
+
+    Attributes that need a word:
+        settled: the intent needs no more than its state said once more.
+        outspoken: we sent without a claim. Another delivery of our message may have ended it
+            since, so the repair is ours to do now, with the message in hand, and not after a
+            redelivery that may never come.
+        recalls: no message is in hand, its event must be read back.
+        quick: pauses of the tries left in this run.
+    """
 
     intent: Intent
     policy: Policy
@@ -104,6 +145,8 @@ class _Run:
     attempts: int = 0
     last: Verdict | None = None
     settled: bool = False
+    outspoken: bool = False
+    recalls: bool = False
     quick: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,6 +220,9 @@ def _tell(run: _Run) -> Flow[Outcome]:
             case Move.END:
                 return run.end(step.kind, step.reason)
             case Move.WAIT:
+                if run.outspoken and step.place is not Place.NEWER:
+                    yield Pause(seconds=max(step.delay, policy.lease / 8))
+                    continue
                 return run.put_off(now, step.reason, delay=step.delay)
             case Move.PASS:
                 if (yield from _save(entry.passed(alert, intent.position, now=now), revision)):
@@ -234,29 +280,22 @@ def _as_sent(run: _Run, at: float) -> Intent:
 
 def _settled_content(run: _Run, alert: Alert) -> Flow[Intent]:
     """What says the settled state once more."""
-    intent = run.intent
-    if intent.position == alert.position:
+    if run.intent.position == alert.position and not run.recalls:
         return _as_sent(run, alert.updated_at)
-    said = replace(
-        Intent(action=Action.RESOLVE, service=alert.key.service, dedup_key=alert.key.dedup_key),
-        rule=alert.rule,
-        event_id=alert.event_id,
-        position=alert.position,
-    )
     if alert.state is AlertState.RESOLVED:
-        return said
+        return _plain(alert, Action.RESOLVE)
     recalled = yield Recall(key=alert.key, position=alert.position, rule=alert.rule)
     if isinstance(recalled, Intent) and recalled.action is Action.TRIGGER:
         return replace(recalled, position=alert.position)
     # The event is gone from the stream, yet the page must stand: a plain one in its place.
+    rule = alert.rule or "alert"
     return replace(
-        said,
-        action=Action.TRIGGER,
+        _plain(alert, Action.TRIGGER),
         payload={
-            "summary": f"{alert.rule or 'alert'}: still open (event {alert.event_id} is no longer "
-            "in the stream)"[:1024],
-            "source": alert.rule or "pagerduty-subscriber",
+            "summary": f"{rule}: still open (its event is no longer in the stream)"[:1024],
+            "source": rule,
             "severity": "error",
+            "custom_details": {"event_id": alert.event_id},
         },
     )
 
@@ -290,6 +329,7 @@ def _say(
         if not heard.nothing:
             until = now + policy.doubt if heard.ambiguous else now
             yield from _note_doubt(content, until)
+            run.outspoken = True
         if heard.accepted or heard.ambiguous:
             return None  # see what the key has come to
     elif heard.accepted:
@@ -454,8 +494,7 @@ def _told(run: _Run, step: Step, after: Alert, now: float) -> Outcome:
         return run.put_off(now, Reason.IN_DOUBT, delay=delay)
     if step.move is Move.SEND:
         return run.end(OutcomeKind.DELIVERED, Reason.ACCEPTED)
-    own = step.place is Place.SAME
-    return run.end(OutcomeKind.DELIVERED if own else OutcomeKind.SUPERSEDED, Reason.REPAIRED)
+    return run.end(over(after, run.intent, step.place).kind, Reason.REPAIRED)
 
 
 # -- asking -------------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ def decide(
                     move=Move.WAIT, reason=Reason.IN_DOUBT, place=place, delay=max(due - now, 0.001)
                 )
             return Step(move=Move.REPEAT, reason=Reason.REPAIRED, place=place, state=alert.state)
-        return _over(alert, intent, place)
+        return over(alert, intent, place)
     if live:
         return busy(claim_ends)
     waiting = alert.waiting
@@ -192,7 +192,7 @@ def decide(
             return Step(move=Move.SEND, reason=Reason.ACCEPTED, place=place, state=row.state)
 
 
-def _over(alert: Alert, intent: Intent, place: Place) -> Step:
+def over(alert: Alert, intent: Intent, place: Place) -> Step:
     """The end of an intent that is not newer than what is settled."""
     if place is Place.OLDER:
         kind, reason = OutcomeKind.SUPERSEDED, Reason.SUPERSEDED
