@@ -176,6 +176,15 @@ class _Compiler:
         text = f"rule {self._spec.label!r}: {message}"
         self._faults.append(Problem(reason, text, where=place, hint=hint))
 
+    def _template_fault(self, error: TemplateError, path: tuple[str | int, ...]) -> None:
+        """A fault inside of an inline template: its place in the file, and in the template."""
+        error.where = self._source.where(*path)
+        error.message = (
+            f"rule {self._spec.label!r}, {'.'.join(map(str, path))} "
+            f"(line {error.line}, column {error.column} of the template): {error.message}"
+        )
+        self._faults.append(error)
+
     def _check_constant(
         self, name: str, text: str | None, allowed: Iterable[str], reason: Reason
     ) -> None:
@@ -210,10 +219,13 @@ class _Compiler:
             inner = inner[2:-2].strip("- ")
         try:
             return compile_expression(
-                inner, name=self._source.where("when"), dialect=self._dialect, missing=self._missing
+                inner,
+                name=f"{self._source.where('when')} when",
+                dialect=self._dialect,
+                missing=self._missing,
             )
         except TemplateError as error:
-            self._faults.append(error)
+            self._template_fault(error, ("when",))
             return None
 
     def _leaf(self, node: Any, path: tuple[str | int, ...]) -> Leaf:
@@ -229,13 +241,13 @@ class _Compiler:
         try:
             template = compile(
                 node,
-                name=self._source.where(*path),
+                name=f"{self._source.where(*path)} {'.'.join(map(str, path))}",
                 dialect=self._dialect,
                 context="text",
                 missing=self._missing,
             )
         except TemplateError as error:
-            self._faults.append(error)
+            self._template_fault(error, path)
             return lambda document: None
         return template.value
 

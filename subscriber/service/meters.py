@@ -73,6 +73,17 @@ class Meters:
             buckets=_LATENCY,
         )
 
+    def total(self, kind: str) -> int:
+        """How many ended in this kind, whatever the reason."""
+        return int(
+            sum(
+                sample.value
+                for metric in self.outcomes.collect()
+                for sample in metric.samples
+                if sample.name.endswith("_total") and sample.labels["outcome"] == kind
+            )
+        )
+
     def note(self, report: Report) -> None:
         """Count one outcome."""
         outcome = report.outcome

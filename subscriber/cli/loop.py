@@ -1,0 +1,55 @@
+"""One way to run asynchronous verbs: uvloop, and signals that end them in order.
+
+Rules: the first SIGINT or SIGTERM asks to stop, a second one leaves at once (exit 130 or 143).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_until_done(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+    """Run `main(stopping)`; `stopping` is set by the first signal."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if sys.platform != "win32":
+        import uvloop  # noqa: PLC0415
+
+        factory = uvloop.new_event_loop
+
+    async def with_signals() -> T:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask(number: int) -> None:
+            if stopping.is_set():
+                os._exit(128 + number)
+            stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ask, number)
+        try:
+            return await main(stopping)
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(with_signals())
+
+
+async def first_of(*waits: Awaitable[Any]) -> None:
+    """Return when the first of these has ended; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,54 @@
+"""A session: the service with its HTTP side, started together and stopped in the right order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from subscriber.cli.sample import Step, message
+from subscriber.cli.stage import Stage
+from subscriber.ports.nats.publish import NatsPublisher
+from subscriber.service.app import Service
+from subscriber.service.meters import Meters
+from subscriber.service.report import Observer
+from subscriber.web import Health, HttpServer, create_app
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What runs; `url` is that of the HTTP side, empty when it is off."""
+
+    stage: Stage
+    service: Service
+    url: str
+
+    async def publish(self, step: Step) -> None:
+        """Put a step of the sample delivery on NATS, as a pipeline would."""
+        subject, data = message(step)
+        await NatsPublisher(self.service.connection).publish(subject, data)
+
+
+@asynccontextmanager
+async def running_session(
+    stage: Stage, *, observers: tuple[Observer, ...], meters: Meters, listen: str
+) -> AsyncIterator[Session]:
+    """Start the service, then its health and metrics; stop them in reverse.
+
+    Raises:
+        Problem: NATS or the listen address cannot be used.
+    """
+    service = Service(stage.setup, meters=meters, observers=observers)
+
+    async def ready() -> Health:
+        return Health(checks=await service.checks())
+
+    server = HttpServer(create_app(meters.registry, ready), listen) if listen else None
+    if server is not None:
+        await server.start()
+    try:
+        async with service:
+            yield Session(stage=stage, service=service, url=server.url if server else "")
+    finally:
+        if server is not None:
+            await server.stop()

@@ -1,0 +1,152 @@
+"""The stage of `run` and `demo`: what the service stands on when the real thing is not there.
+
+Rules: with a real routing key nothing ever goes to the simulator; without one nothing ever goes to
+PagerDuty, whatever `events_url` says. An embedded nats-server is used only when asked for and only
+when nobody names a server. Everything started here is stopped here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from subscriber.cli.console import read_config
+from subscriber.model import Problem, Reason
+from subscriber.pagerduty import Accounts, account
+from subscriber.ports.embedded import EmbeddedNats
+from subscriber.service import options
+from subscriber.service.app import Setup
+from subscriber.service.keys import ROUTING_KEY_VARIABLE, resolve_accounts
+from subscriber.service.rulebook import load_rules, service_names
+from subscriber.simulator import Simulator, SimulatorConfig, running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a service runs on.
+
+    Attributes:
+        setup: ready to start.
+        embedded: the nats-server of our own, or None.
+        simulator: PagerDuty's stand-in, or None when the real one is used.
+        secrets: texts that no log may show.
+    """
+
+    setup: Setup
+    embedded: EmbeddedNats | None
+    simulator: Simulator | None
+    secrets: tuple[str, ...]
+
+    def state_of(self, service: str, dedup_key: str) -> str:
+        """What the simulator holds for a key: triggered, acknowledged, resolved or nothing."""
+        if self.simulator is None:
+            return ""
+        key = self.setup.accounts[service].routing_key.get_secret_value()
+        alert = self.simulator.alert(dedup_key, key)
+        return str(alert.status) if alert is not None else ""
+
+
+@asynccontextmanager
+async def staged(
+    config_file: Path | None,
+    *,
+    embedded: bool,
+    simulate: bool,
+    state: Path,
+    real_nats: bool = True,
+) -> AsyncIterator[Stage]:
+    """Read the configuration and set the stage.
+
+    Args:
+        config_file: the configuration; None for the defaults.
+        embedded: start a nats-server of our own when no server is named.
+        simulate: use the simulator even though keys are configured.
+        state: folder for the embedded server's data.
+        real_nats: whether a server that the environment names may be used.
+
+    Raises:
+        Problem: anything wrong with the configuration, keys, or what is started.
+    """
+    config, document, folder = read_config(config_file)
+    rules = load_rules(config, document, folder=folder)
+    accounts = None
+    if not simulate:
+        accounts = resolve_accounts(config, os.environ, document, folder=folder)
+    servers = options.nats_servers(config, os.environ) if real_nats else ()
+    if not servers and not embedded:
+        raise Problem(
+            Reason.INVALID_VALUE,
+            "no NATS server is named",
+            where="nats.url",
+            hint="set NATS_URL=nats://host:4222 or nats.url in the configuration, "
+            "or add --embedded for a server of our own",
+        )
+    async with AsyncExitStack() as stack:
+        simulator: Simulator | None = None
+        if accounts is None:
+            simulator = await stack.enter_async_context(
+                running(SimulatorConfig(rate_limit=config.pagerduty.rate_limit or None))
+            )
+            accounts = Accounts(
+                account(name, secrets.token_hex(16), events_url=simulator.url)
+                for name in service_names(config)
+            )
+        server: EmbeddedNats | None = None
+        if not servers:
+            server = await stack.enter_async_context(EmbeddedNats(state / "nats"))
+            servers = (server.url,)
+        nats = options.nats_options(config, os.environ, servers, folder)
+        keys = tuple(one.routing_key.get_secret_value() for one in accounts.values())
+        yield Stage(
+            setup=Setup(
+                config=config,
+                rules=rules,
+                accounts=accounts,
+                nats=nats,
+                sender=options.sender_options(config, folder),
+            ),
+            embedded=server,
+            simulator=simulator,
+            secrets=tuple(text for text in (*keys, nats.password, nats.token) if text),
+        )
+
+
+def listen_address(stage: Stage) -> str:
+    """Where health and metrics are served; beside an embedded server any free port will do."""
+    http = stage.setup.config.http
+    if stage.embedded is not None and "listen" not in http.model_fields_set:
+        return "127.0.0.1:0"
+    return http.listen
+
+
+def describe(stage: Stage, url: str) -> list[str]:
+    """What runs where, a line each."""
+    setup, config = stage.setup, stage.setup.config
+    subjects = ", ".join(config.nats.subjects)
+    if stage.embedded is not None:
+        lines = [f"NATS       {stage.embedded.url} (embedded nats-server), listening on {subjects}"]
+    else:
+        servers = ", ".join(map(without_credentials, setup.nats.servers))
+        lines = [f"NATS       {servers}, listening on {subjects}"]
+    if stage.simulator is not None:
+        named = bool(config.services) or ROUTING_KEY_VARIABLE in os.environ
+        why = "--simulate" if named else f"{ROUTING_KEY_VARIABLE} is not set"
+        lines.append(f"PagerDuty  {stage.simulator.url} (simulator: {why})")
+    else:
+        hosts = sorted({one.events_url for one in setup.accounts.values()})
+        lines.append(f"PagerDuty  {', '.join(hosts)}, services: {', '.join(setup.accounts)}")
+    names = [rule.name for rule in setup.rules.rules]
+    lines.append(f"Rules      {', '.join(names)}")
+    if url:
+        lines.append(f"Health     {url}/readyz  {url}/metrics")
+    return lines
+
+
+def without_credentials(url: str) -> str:
+    """A server URL as it may be shown."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
