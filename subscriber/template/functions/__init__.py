@@ -16,6 +16,23 @@ from subscriber.template.functions.registry import (
     wrong_type,
 )
 
+# Importing these fills the table; the order is that of the list of functions.
+from subscriber.template.functions import (  # isort: skip
+    defaults as defaults,
+    strings as strings,
+    layout as layout,
+    lists as lists,
+    maps as maps,
+    jsontext as jsontext,
+    numbers as numbers,
+    dates as dates,
+    encoding as encoding,
+    regex as regex,
+    urls as urls,
+    kinds as kinds,
+    alertmanager as alertmanager,
+)
+
 __all__ = [
     "EXAMPLE_NOW",
     "FUNCTIONS",
