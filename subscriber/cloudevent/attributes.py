@@ -87,7 +87,7 @@ def build_event(
         if name in _CORE:
             core[name] = _text(value, where + name)
         elif not _read_elsewhere(name, value, specversion):
-            extensions[attribute_name(name, where)] = _extension(value, where + name)
+            extensions[attribute_name(name, where)] = _extension(value, where + excerpt_key(name))
     _open_extensions(attributes.get("extensions"), extensions, where)
     for alias, name in _ALIASES[specversion]:
         if alias in extensions and name not in core:

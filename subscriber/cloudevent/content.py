@@ -19,12 +19,10 @@ from subscriber.cloudevent.strictjson import read_json
 from subscriber.model import Json, Problem, Reason, excerpt
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105  an RFC 9110 token, not a secret
-_MEDIA_TYPE = re.compile(
-    # No two neighbouring parts can match the same blank: linear time on hostile input.
-    rf"({_TOKEN})/({_TOKEN})[ \t]*"
-    rf"((?:;[ \t]*(?:{_TOKEN}=(?:{_TOKEN}|\"(?:[^\"\\]|\\.)*\")[ \t]*)?)*)"
-)
-_CHARSET = re.compile(rf";[ \t]*charset=(?:\"([^\"\\]*)\"|({_TOKEN}))", re.IGNORECASE)
+# No two neighbouring parts can match the same blank: linear time on hostile input.
+_PARAMETER = rf";[ \t]*(?:({_TOKEN})=({_TOKEN}|\"(?:[^\"\\]|\\.)*\")[ \t]*)?"
+_MEDIA_TYPE = re.compile(rf"({_TOKEN})/({_TOKEN})[ \t]*((?:{_PARAMETER})*)")
+_PARAMETERS = re.compile(_PARAMETER)
 
 _CHARSETS = {
     "": "utf-8",
@@ -100,11 +98,12 @@ def media_type(text: str, where: str = "datacontenttype") -> MediaType:
             where=where,
             hint="for example application/json",
         )
-    charset = _CHARSET.search(match[3])
-    return MediaType(
-        name=f"{match[1]}/{match[2]}".lower(),
-        charset=(charset[1] or charset[2] or "").lower() if charset else "",
-    )
+    charsets = [
+        value.strip('"').lower()
+        for name, value in _PARAMETERS.findall(match[3])
+        if name.lower() == "charset"
+    ]
+    return MediaType(name=f"{match[1]}/{match[2]}".lower(), charset=charsets[0] if charsets else "")
 
 
 _APPLICATION_JSON = MediaType(name="application/json")
