@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from subscriber.model import Action, Event, Intent, Outcome, OutcomeKind, Reason
+from subscriber.model import Action, Event, Intent, Outcome, OutcomeKind
 from subscriber.service.report import Report
 
-_COLUMNS = (("TIME", 8), ("EVENT", 36), ("RULE", 24), ("ACTION", 16), ("PAGERDUTY", 24))
+_COLUMNS = (("TIME", 8), ("EVENT", 27), ("RULE", 23), ("ACTION", 16), ("PAGERDUTY", 13))
 _RED, _GREEN, _YELLOW, _DIM, _BOLD, _PLAIN = "31", "32", "33", "2", "1", "0"
 _STATE_COLOURS = {"OPEN": _RED, "ACKNOWLEDGED": _YELLOW, "RESOLVED": _GREEN}
 _KINDS = {
@@ -24,6 +24,7 @@ _KINDS = {
     OutcomeKind.DEAD_LETTERED: _RED,
     OutcomeKind.DEFERRED: _YELLOW,
 }
+_WORDS = {"TRIGGERED": "OPEN"}  # PagerDuty's word for it, and the on-call person's
 _STATES = {Action.TRIGGER: "OPEN", Action.ACKNOWLEDGE: "ACKNOWLEDGED", Action.RESOLVE: "RESOLVED"}
 
 
@@ -88,10 +89,8 @@ class Timeline:
             state = self._state_of(intent.service, intent.dedup_key).upper()
         elif outcome.kind is OutcomeKind.DELIVERED:
             state = _STATES[intent.action]
-        state = state or "-"
-        return (
-            f"{self._paint(state, _STATE_COLOURS.get(state, _PLAIN))}  {_clean(intent.dedup_key)}"
-        )
+        state = _WORDS.get(state, state) or "-"
+        return self._paint(state, _STATE_COLOURS.get(state, _PLAIN))
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and code != _PLAIN else text
@@ -125,19 +124,19 @@ def _action_words(intent: Intent | None) -> str:
 
 def _answer_words(outcome: Outcome) -> str:
     if outcome.kind is OutcomeKind.DELIVERED:
-        return f"{outcome.status} {_clean(outcome.message)}".strip()
+        return f"{outcome.status or ''} {outcome.reason.value}".strip()
     if outcome.kind is OutcomeKind.DEFERRED:
-        return f"again in {outcome.delay:.0f} s: {outcome.reason.value}"
-    if outcome.kind.value == outcome.reason.value:
-        return outcome.kind.value
-    return f"{outcome.kind.value}: {outcome.reason.value}"
+        return f"in {outcome.delay:.0f} s again"
+    return outcome.kind.value
 
 
 def _detail(outcome: Outcome) -> str:
     intent = outcome.intent
-    if outcome.kind is OutcomeKind.DELIVERED and intent and intent.payload:
-        return _clean(str(intent.payload.get("summary", "")))[:160]
-    failed = outcome.kind in (OutcomeKind.DEAD_LETTERED, OutcomeKind.DEFERRED)
-    if failed or outcome.reason is Reason.VALUE_DIFFERS:
-        return _clean(" ".join((outcome.message, *outcome.errors)))[:200]
-    return ""
+    key = f"[{_clean(intent.dedup_key)}] " if intent and intent.dedup_key else ""
+    if outcome.kind is OutcomeKind.DELIVERED:
+        payload = (intent.payload if intent else None) or {}
+        return f"{key}{_clean(str(payload.get('summary', '')))}".strip()[:240]
+    if outcome.kind.value == outcome.reason.value:
+        return key.strip()
+    text = " ".join((outcome.message, *outcome.errors)).strip()
+    return f"{key}{outcome.reason.value}{f': {_clean(text)}' if text else ''}"[:240]
