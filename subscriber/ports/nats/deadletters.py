@@ -17,8 +17,9 @@ import msgspec
 
 from subscriber.model import Envelope, Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
+from subscriber.ports.letter import REASON, letter_id
 from subscriber.ports.nats.connect import ApiError, NatsConnection
-from subscriber.ports.nats.letters import REASON, letter_id, pack, unpack
+from subscriber.ports.nats.letters import pack, unpack
 from subscriber.ports.nats.options import DAY, StorageKind
 from subscriber.ports.nats.provision import OURS, ensure_stream
 from subscriber.ports.nats.publish import MESSAGE_ID, store

@@ -17,7 +17,6 @@ Pure functions; this module knows no connection.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote
@@ -26,18 +25,16 @@ import msgspec
 
 from subscriber.delivery.deadletter import PREFIX
 from subscriber.model import Envelope
+from subscriber.ports.letter import kept
 from subscriber.ports.nats.exchange import header_size
 
 ENVELOPE = f"{PREFIX}Envelope"
 CUT_DATA = f"{PREFIX}Cut-Data"
 TRIMMED_HEADERS = f"{PREFIX}Trimmed-Headers"
-REASON = f"{PREFIX}Reason"
-IDENTITY = (REASON, *(PREFIX + name for name in ("Rule", "Event-Id", "Dedup-Key")))
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE = re.compile(r"^ +| +$|[^\x20-\x24\x26-\x7e]")
 _KEEP_WHEN_CUT = 64 * 1024
-_LONGEST_VALUE = 4096
 
 
 class _Facts(msgspec.Struct, omit_defaults=True):
@@ -50,17 +47,6 @@ class _Facts(msgspec.Struct, omit_defaults=True):
     delivery_count: int = 1
     received_at: float = 0.0
     headers: dict[str, str] = {}
-
-
-def letter_id(envelope: Envelope, headers: Mapping[str, str]) -> str:
-    """The same for every write of one letter: envelope, reason, rule, event and dedup key."""
-    digest = hashlib.sha256()
-    place = (envelope.stream, envelope.stream_epoch, envelope.sequence, envelope.subject)
-    for part in (*place, *(headers.get(name, "") for name in IDENTITY)):
-        digest.update(f"{part}\0".encode("utf-8", "surrogatepass"))
-    if not envelope.stream:  # core NATS: the sequence is only that of a process
-        digest.update(envelope.data)
-    return digest.hexdigest()
 
 
 def escape(text: str) -> str:
@@ -81,7 +67,7 @@ def pack(
     envelope: Envelope, headers: Mapping[str, str], max_payload: int
 ) -> tuple[bytes, dict[str, str]]:
     """Payload and headers of the letter, together at most `max_payload` bytes."""
-    ours = {name: _shortened(text) for name, text in headers.items() if name.startswith(PREFIX)}
+    ours = kept(headers)
     theirs = dict(envelope.headers)
     data = envelope.data
     wire = _wire(envelope, ours, theirs)
@@ -97,10 +83,6 @@ def pack(
         wire = _wire(envelope, ours, theirs)
         data = data[: max(0, min(_KEEP_WHEN_CUT, max_payload - header_size(wire)))]
     return data, wire
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def _wire(envelope: Envelope, ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
