@@ -20,8 +20,9 @@ Rules: everything is checked here and first; behind this module an Event is trus
 result, so a bad one never takes the good ones along.
 
 The cloudevents SDK is not used for reading: 2.2.0 invents a missing id, specversion and time,
-accepts NaN, duplicate keys, nested extensions and broken base64, fails on legal null attributes
-and takes 19 us for what takes 5 to 10 here. It is used for writing, in `encode`.
+accepts NaN, duplicate keys, nested extensions and broken base64, and fails on legal null
+attributes. It is used for writing, in `encode`. An event of 2 kB takes about 20 us here (the SDK
+14, unchecked); `peek_type` takes 3.
 
 This module does not know rules; data of an unexpected type is theirs to judge.
 """

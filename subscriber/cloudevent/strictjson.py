@@ -33,7 +33,12 @@ _LAYOUT_BUDGET = 16_000_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONG_INTEGER = 20
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % _LONG_INTEGER)
+_TWENTY_ZEROS = b"0" * _LONG_INTEGER
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+# What may hide behind sound syntax: an exponent that overflows, hundreds of digits (fewer
+# than 200 stay finite even with the exponent 99), an escaped half of a surrogate pair. Only texts
+# with one of these are examined value by value.
+_SUSPICIOUS = re.compile(r"[eE]\+?[0-9]{3}|[0-9]{200}|\\u[dD][89a-fA-F]", re.ASCII)
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -55,7 +60,7 @@ def read_json(raw: bytes, where: str = "") -> Json:
     # those texts take the slow path, which measures.
     brackets = raw.count(b"[") + raw.count(b"{")
     shallow = brackets <= DEPTH_LIMIT and brackets * len(raw) <= _LAYOUT_BUDGET
-    if shallow and not _LONG_NUMBER.search(raw):
+    if shallow and _TWENTY_ZEROS not in raw.translate(_DIGITS_TO_ZERO):
         try:
             value: Json = _decode(raw)
             if _lines(raw) == _lines(_encode(value)):
@@ -111,8 +116,26 @@ def _read_slowly(raw: bytes, where: str) -> Json:
             f"not JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}",
             where=where,
         ) from None
-    check_value(value, where)
+    _check_depth(value, where)
+    if _SUSPICIOUS.search(text):
+        check_value(value, where)
     return value
+
+
+def _check_depth(value: Json, where: str) -> None:
+    """Level by level, so that a megabyte of values costs milliseconds."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH_LIMIT):
+        if not level:
+            return
+        level = [
+            member
+            for node in level
+            for member in (node.values() if isinstance(node, dict) else node)
+            if isinstance(member, dict | list)
+        ]
+    if level:
+        raise _too_deep(where)
 
 
 def _object(pairs: list[tuple[str, Json]], where: str) -> dict[str, Json]:
