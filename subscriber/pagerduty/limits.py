@@ -1,9 +1,8 @@
 """What PagerDuty's Events API v2 takes: one table, from which everything else here is derived.
 
 Rules: lengths are in characters (code points), the size of a request in encoded bytes. `source`
-says where the rule comes from: *docs* is PagerDuty's documentation of the Events API v2 and of
-change events, *ours* a bound that PagerDuty does not publish but that keeps one field from
-crowding out the rest.
+says where the rule comes from: PagerDuty's documentation of the Events API v2 and of change events,
+and for some lengths ours, where PagerDuty publishes none but one field could crowd out the rest.
 
 This module does not know how a value is brought within its limits; `normalise` does.
 """
@@ -31,6 +30,9 @@ ATTACHMENTS = 100
 
 SEVERITIES = ("critical", "error", "warning", "info")
 
+DOCS = "PagerDuty's documentation"
+OURS = "PagerDuty's documentation; the length is ours"
+
 ALERTING = (Action.TRIGGER, Action.ACKNOWLEDGE, Action.RESOLVE)
 """The actions of the Events API; a change event is the other API's only action."""
 
@@ -47,7 +49,7 @@ class Field:
         characters: longest text, 0 when unlimited.
         rule: the rule in words.
         on_breach: what `normalise` does about a value that breaks the rule.
-        source: docs or ours.
+        source: where the rule comes from.
     """
 
     name: str
@@ -56,7 +58,7 @@ class Field:
     characters: int = 0
     rule: str
     on_breach: str
-    source: str = "docs"
+    source: str = DOCS
 
 
 _ALL = tuple(Action)
@@ -98,6 +100,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="not blank",
         on_breach="the event's source stands in; cut with a mark",
+        source=OURS,
     ),
     Field(
         name="payload.severity",
@@ -117,6 +120,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="payload.group",
@@ -124,6 +128,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="payload.class",
@@ -131,6 +136,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="payload.custom_details",
@@ -139,11 +145,11 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="links[].href",
-        required=(),
         allowed=(Action.TRIGGER, Action.CHANGE),
         characters=URL_CHARACTERS,
         rule="an absolute URL",
         on_breach="the link is left out",
+        source=OURS,
     ),
     Field(
         name="links[].text",
@@ -151,6 +157,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="images[].src",
@@ -158,6 +165,7 @@ FIELDS: tuple[Field, ...] = (
         characters=URL_CHARACTERS,
         rule="an https URL",
         on_breach="the image is left out",
+        source=OURS,
     ),
     Field(
         name="images[].href",
@@ -165,6 +173,7 @@ FIELDS: tuple[Field, ...] = (
         characters=URL_CHARACTERS,
         rule="an absolute URL",
         on_breach="left out",
+        source=OURS,
     ),
     Field(
         name="images[].alt",
@@ -172,6 +181,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="client",
@@ -179,6 +189,7 @@ FIELDS: tuple[Field, ...] = (
         characters=TEXT_CHARACTERS,
         rule="text",
         on_breach="cut with a mark",
+        source=OURS,
     ),
     Field(
         name="client_url",
@@ -186,6 +197,7 @@ FIELDS: tuple[Field, ...] = (
         characters=URL_CHARACTERS,
         rule="an absolute URL",
         on_breach="left out",
+        source=OURS,
     ),
 )
 
