@@ -1,7 +1,7 @@
 """Mask: how a routing key is shown: enough to tell two apart, too little to use.
 
-Every view, log line and repr of the simulator shows keys through here, because people paste real
-keys into stand-ins too.
+Every view and line of the simulator goes through here, because people paste real keys into
+stand-ins too, and their clients may repeat a key in a summary or a detail.
 """
 
 from __future__ import annotations
@@ -14,3 +14,9 @@ def mask(key: object) -> str | None:
     if not isinstance(key, str):
         return None
     return MASK + key[-4:] if len(key) >= 12 else MASK
+
+
+def hide(text: str, key: str | None) -> str:
+    """The text with the key masked wherever it stands."""
+    # A short, malformed key could be any word; masking it everywhere would garble the text.
+    return text.replace(key, str(mask(key))) if key is not None and len(key) >= 12 else text

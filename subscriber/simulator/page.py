@@ -10,7 +10,7 @@ from html import escape
 
 from subscriber.simulator.journal import Call
 from subscriber.simulator.ledger import Alert
-from subscriber.simulator.mask import mask
+from subscriber.simulator.mask import hide, mask
 from subscriber.simulator.stand_in import StandIn
 from subscriber.simulator.views import moment
 
@@ -90,8 +90,8 @@ def _alert_cells(alert: Alert) -> Sequence[object]:
         alert.number,
         alert.status,
         alert.severity,
-        alert.summary,
-        alert.dedup_key,
+        hide(alert.summary, alert.routing_key),
+        hide(alert.dedup_key, alert.routing_key),
         mask(alert.routing_key),
         alert.triggers,
         moment(alert.changed_at),
@@ -107,7 +107,7 @@ def _call_cells(call: Call) -> Sequence[object]:
         call.action or call.api,
         call.status or "none",
         f"{effect}: {errors}" if errors else effect,
-        call.dedup_key,
+        hide(call.dedup_key, call.routing_key),
         mask(call.routing_key),
     )
 

@@ -16,11 +16,13 @@ from typing import Any
 from subscriber.simulator import settings
 from subscriber.simulator.journal import Call, Change
 from subscriber.simulator.ledger import Alert
-from subscriber.simulator.mask import mask
+from subscriber.simulator.mask import hide, mask
 from subscriber.simulator.stand_in import StandIn
-from subscriber.simulator.validate import routing_key_errors
 
 Document = dict[str, Any]
+
+# A view nests a body some levels deeper than its client did, and runs further up the stack.
+_LEVELS = 64
 
 
 def overview(stand_in: StandIn) -> Document:
@@ -55,7 +57,9 @@ def alerts(
         "total": stand_in.ledger.total,
         "kept": len(stand_in.ledger),
         "open": stand_in.ledger.open,
-        "alerts": [_alert(alert, stand_in) for alert in islice(chosen, limit)],
+        "alerts": [
+            _hidden(_alert(alert, stand_in), alert.routing_key) for alert in islice(chosen, limit)
+        ],
     }
 
 
@@ -65,7 +69,9 @@ def calls(stand_in: StandIn, *, after: int = 0, limit: int | None = None) -> Doc
         "total": stand_in.calls.total,
         "kept": len(stand_in.calls),
         "effects": {str(effect): count for effect, count in stand_in.effects.items() if count},
-        "calls": [_call(call) for call in _page(stand_in.calls, after, limit)],
+        "calls": [
+            _hidden(_call(call), call.routing_key) for call in _page(stand_in.calls, after, limit)
+        ],
     }
 
 
@@ -74,7 +80,10 @@ def changes(stand_in: StandIn, *, after: int = 0, limit: int | None = None) -> D
     return {
         "total": stand_in.changes.total,
         "kept": len(stand_in.changes),
-        "changes": [_change(change, stand_in) for change in _page(stand_in.changes, after, limit)],
+        "changes": [
+            _hidden(_change(change, stand_in), change.routing_key)
+            for change in _page(stand_in.changes, after, limit)
+        ],
     }
 
 
@@ -109,7 +118,7 @@ def columns(call: Call) -> list[str]:
         str(call.effect),
         f"{call.action or call.api:<11}",
         f"{mask(call.routing_key) or 'no key':<8}",
-        call.dedup_key or "-",
+        hide(call.dedup_key, call.routing_key) or "-",
     ]
     if call.fault:
         parts.append(f"fault {call.fault}")
@@ -145,7 +154,7 @@ def _alert(alert: Alert, stand_in: StandIn) -> Document:
         "changed_at": moment(alert.changed_at),
         "resolved_at": moment(alert.resolved_at),
         "opened_by": alert.opened_by,
-        "event": masked_body(opening) if opening else None,
+        "event": _masked_body(opening) if opening else None,
         "log_entries": alert.entries,
         "log": [
             {
@@ -174,7 +183,7 @@ def _call(call: Call) -> Document:
         "alert": call.alert,
         "errors": list(call.errors),
         "size": call.size,
-        "body": masked_body(call),
+        "body": _masked_body(call),
     }
 
 
@@ -187,22 +196,42 @@ def _change(change: Change, stand_in: StandIn) -> Document:
         "routing_key": mask(change.routing_key),
         "summary": change.summary,
         "source": change.source,
-        "event": masked_body(call) if call else None,
+        "event": _masked_body(call) if call else None,
     }
 
 
-def masked_body(call: Call) -> Document | None:
-    """What was sent, the routing key masked wherever it stands; None when it was not an object."""
+def _masked_body(call: Call) -> Document | None:
+    """What was sent; None when it was no object, or nested too deep to be shown."""
     body = call.body
     if body is None:
         return None
-    key = call.routing_key
-    if key is not None and not routing_key_errors(body):
-        # Letters and digits only, so it stands unescaped wherever it is repeated.
-        try:
-            text = json.dumps(body, ensure_ascii=False)
-        except RecursionError:  # parsed just below the limit, from further up the stack
-            return None
-        masked: Document = json.loads(text.replace(key, str(mask(key))))
-        return masked
-    return {**body, "routing_key": mask(body["routing_key"])} if "routing_key" in body else body
+    if "routing_key" in body:
+        body["routing_key"] = mask(body["routing_key"])
+    try:
+        masked: Document = _without(body, call.routing_key)
+        shown: Any = masked
+        for _ in range(_LEVELS):
+            shown = [shown]
+        json.dumps(shown)
+    except RecursionError:
+        return None
+    return masked
+
+
+def _hidden(document: Document, key: str | None) -> Document:
+    """An entry without the key, which its texts may repeat; its body is masked already."""
+    return {
+        name: value if name in ("event", "body") else _without(value, key)
+        for name, value in document.items()
+    }
+
+
+def _without(value: Any, key: str | None) -> Any:
+    """A JSON value with the key masked in every text of it."""
+    if isinstance(value, str):
+        return hide(value, key)
+    if isinstance(value, list):
+        return [_without(member, key) for member in value]
+    if isinstance(value, dict):
+        return {hide(name, key): _without(member, key) for name, member in value.items()}
+    return value
