@@ -1,117 +1,84 @@
 """The engine: compile a template once, render it for every event.
 
-Rules: compiling does everything that does not need the event; rendering runs the generator that
-Jinja compiled, adds up what it yields and keeps the limits. Every exception of compiled code becomes
-a TemplateError that names a line and a column.
+Rules: compiling does everything that does not need the event; what is rendered in JSON context is
+JSON, proven when it is compiled or parsed once when it is rendered.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from types import CodeType, GeneratorType, TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
-from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
 
 from subscriber.model.event import Json
 from subscriber.model.reason import Reason
-from subscriber.template.escape import plain
-from subscriber.template.functions.registry import FunctionError
-from subscriber.template.limits import MAX_DEPTH, Pieces, Run
-from subscriber.template.lower import callable_names, lower, lower_pipeline
-from subscriber.template.nodes import Action, Tree
-from subscriber.template.parser import parse, parse_pipeline
+from subscriber.template.escape import (
+    BrokenPlace,
+    JsonEscaper,
+    calls_templates,
+    plain,
+    starts_json,
+    traced,
+)
+from subscriber.template.golang import GoCondition, GoSource
+from subscriber.template.jinja import JinjaCondition, JinjaSource
+from subscriber.template.limits import Run
 from subscriber.template.problem import TemplateError
+from subscriber.template.program import (
+    Built,
+    Program,
+    broken_json,
+    collect,
+    collect_nested,
+    decode_json,
+)
 from subscriber.template.sandbox import Environment, environment
-from subscriber.template.semantics.values import MAX_OUTPUT, MISSING, Fault, clean, too_long
+from subscriber.template.semantics.values import MISSING, Fault, clean
 
 Dialect: TypeAlias = Literal["go", "jinja"]
 Context: TypeAlias = Literal["text", "json"]
 Missing: TypeAlias = Literal["error", "default", "zero"]
 
-_AT_ONCE = 64
 
+class Source(Protocol):
+    """A dialect's front end: makes a fresh Jinja tree each time it is asked for one."""
 
-class _Program:
-    """Jinja-compiled code of one template: starts a rendering of it."""
+    name: str
+    source: str
+    environment: Environment
+    spread: bool
 
-    __slots__ = ("code", "jinja")
+    def main(self) -> nodes.Template:
+        """The template to render."""
 
-    def __init__(self, tree: nodes.Template, env: Environment, filename: str) -> None:
-        self.code: CodeType = env.compile(tree, name=filename, filename=filename)
-        self.jinja = JinjaTemplate.from_code(env, self.code, {})
+    def names(self) -> tuple[str, ...]:
+        """Every template there is, the main one included."""
 
-    def start(self, run: Run, data: Any) -> Pieces:
-        jinja = self.jinja
-        context = jinja.new_context({"data": data, "run": run})
-        return jinja.root_render_func(context)  # type: ignore[return-value]
+    def define(self, name: str) -> nodes.Template | None:
+        """A template by its name."""
 
-    def line(self, traceback: TracebackType | None) -> int | None:
-        """The `lineno` of the node that the innermost frame of our code was working on."""
-        found = None
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == self.code.co_filename:
-                found = traceback.tb_lineno
-            traceback = traceback.tb_next
-        return None if found is None else self.jinja.get_corresponding_lineno(found)
+    def typed(self) -> nodes.Template | None:
+        """The only action of the template as an expression."""
 
-
-def _collect(pieces: Pieces) -> str:
-    """Join what a template without calls yields."""
-    parts: list[str] = []
-    size = 0
-    while chunk := list(islice(pieces, _AT_ONCE)):
-        parts += chunk
-        size += sum(map(len, chunk))
-        if size > MAX_OUTPUT:
-            raise too_long()
-    return "".join(parts)
-
-
-def _collect_nested(pieces: Pieces) -> str:
-    """Join what a template yields; a generator among it is a called template."""
-    parts: list[str] = []
-    size = 0
-    waiting: list[Pieces] = []
-    while True:
-        for piece in pieces:
-            if piece.__class__ is GeneratorType:
-                if len(waiting) >= MAX_DEPTH:
-                    raise Fault(
-                        f"templates call one another more than {MAX_DEPTH} deep",
-                        reason=Reason.TEMPLATE_LIMIT,
-                    )
-                waiting.append(pieces)
-                pieces = piece
-                break
-            size += len(piece)
-            if size > MAX_OUTPUT:
-                raise too_long()
-            parts.append(piece)
-        else:
-            if not waiting:
-                return "".join(parts)
-            pieces = waiting.pop()
+    def offset_of(self, line: int, index: int, text: str) -> int:
+        """The offset of a node by its `lineno`, moved by an index into its text."""
 
 
 class Template:
     """A compiled template; safe to share between threads and tasks."""
 
-    def __init__(
-        self,
-        name: str,
-        source: str,
-        main: _Program,
-        templates: dict[str, _Program],
-        typed: Expression | None,
-    ) -> None:
-        self.name = name
-        self.source = source
-        self._main = main
-        self._calls = {key: program.start for key, program in templates.items()}
-        self._collect = _collect_nested if len(templates) > 1 else _collect
-        self._typed = typed
+    def __init__(self, source: Source, context: Context) -> None:
+        self.name = source.name
+        self.source = source.source
+        self._front = source
+        self._context = context
+        self._built = built = _build(source, context, trace=False)
+        self._main = built.main
+        self._calls = {key: program.start for key, program in built.calls.items()}
+        self._collect = collect_nested if built.calls else collect
+        self._parse = not built.proven
+        typed = source.typed()
+        self._typed = None if typed is None else Expression(source, typed)
 
     def render(self, data: Json, *, now: float | None = None) -> str:
         """Render to text.
@@ -124,11 +91,21 @@ class Template:
         Raises:
             TemplateError: TEMPLATE_EXECUTION or TEMPLATE_LIMIT.
         """
+        root: Any = MISSING if data is None else data
         run = Run(now, data.get("time") if isinstance(data, dict) else None, self._calls)
         try:
-            return clean(self._collect(self._main.start(run, MISSING if data is None else data)))
+            text = self._collect(self._main.start(run, root))
         except Exception as error:
-            raise _explain(error, self.name, self.source, self._main) from error
+            raise self._built.explain(error) from error
+        text = clean(text)
+        if self._parse:
+            try:
+                decode_json(text)
+            except (ValueError, RecursionError) as error:
+                built = _build(self._front, self._context, trace=True)
+                pieces = built.begin(root, now)
+                raise broken_json(self._built, built, text, pieces) from error
+        return text
 
     def value(self, data: Json, *, now: float | None = None) -> Json:
         """Like `render`, but a template that is exactly one action keeps its type.
@@ -144,46 +121,90 @@ class Template:
 class Expression:
     """A compiled condition."""
 
-    def __init__(self, name: str, source: str, program: _Program) -> None:
-        self.name = name
-        self.source = source
-        self._program = program
+    def __init__(self, source: Source, tree: nodes.Template) -> None:
+        self.name = source.name
+        self.source = source.source
+        main = _compiled(source, tree)
+        self._built = Built(
+            name=self.name,
+            source=self.source,
+            main=main,
+            calls={},
+            proven=True,
+            offset_of=source.offset_of,
+        )
 
     def test(self, data: Json, *, now: float | None = None) -> bool:
-        """Whether the expression is true for the data, by the dialect's own idea of truth."""
+        """Whether the expression is true for the data, by the dialect's own idea of truth.
+
+        Raises:
+            TemplateError: TEMPLATE_EXECUTION or TEMPLATE_LIMIT.
+        """
         return bool(self.value(data, now=now))
 
     def value(self, data: Json, *, now: float | None = None) -> Json:
-        """The expression's value; None when it has none."""
-        run = Run(now, data.get("time") if isinstance(data, dict) else None, {})
+        """The expression's value; None when it has none.
+
+        Raises:
+            TemplateError: TEMPLATE_EXECUTION or TEMPLATE_LIMIT.
+        """
         try:
-            value = next(self._program.start(run, MISSING if data is None else data))
+            value = next(self._built.begin(MISSING if data is None else data, now))
         except Exception as error:
-            raise _explain(error, self.name, self.source, self._program) from error
+            raise self._built.explain(error) from error
         return None if value is MISSING else value
 
 
-def _explain(error: Exception, name: str, source: str, program: _Program) -> TemplateError:
-    """The TemplateError for whatever compiled code raised."""
-    if isinstance(error, TemplateError):
-        return error
-    offset: int | None = None
-    reason, hint = Reason.TEMPLATE_EXECUTION, ""
-    if isinstance(error, Fault):
-        message, offset, hint, reason = error.message, error.offset, error.hint, error.reason
-    elif isinstance(error, FunctionError):
-        message, hint = error.message, error.hint
-    elif isinstance(error, RecursionError | MemoryError):
-        message, reason = "the value is nested too deeply", Reason.TEMPLATE_LIMIT
+def _compiled(source: Source, tree: nodes.Template) -> Program:
+    try:
+        return Program(tree, source.environment, source.name, spread=source.spread)
+    except Fault as fault:
+        raise TemplateError.at(
+            fault.reason, fault.message, name=source.name, source=source.source, offset=0
+        ) from None
+
+
+def _build(source: Source, context: Context, *, trace: bool) -> Built:
+    """Compile a template and everything it calls, with every value escaped for its place."""
+    main = source.main()
+    proven = True
+    if context == "json" and starts_json(main):
+        escaper = JsonEscaper(source.define, source.offset_of)
+        try:
+            escaper.document(main, len(source.source))
+        except BrokenPlace as broken:
+            raise TemplateError.at(
+                Reason.TEMPLATE_SYNTAX,
+                broken.message,
+                name=source.name,
+                source=source.source,
+                offset=broken.offset,
+                hint=broken.hint,
+            ) from None
+        trees, proven = escaper.trees, escaper.proven
     else:
-        message = f"{type(error).__name__}: {error}"
-    if offset is None:
-        line = program.line(error.__traceback__)
-        offset = 0 if line is None else line - 1
-    return TemplateError.at(reason, message, name=name, source=source, offset=offset, hint=hint)
+        trees = {}
+        for name in source.names():
+            tree = source.define(name)
+            assert tree is not None
+            trees[name] = plain(tree)
+        main = plain(main)
+        if not calls_templates([main]):
+            trees = {}
+    if trace:
+        main = traced(main)
+        trees = {key: traced(tree) for key, tree in trees.items()}
+    return Built(
+        name=source.name,
+        source=source.source,
+        main=_compiled(source, main),
+        calls={key: _compiled(source, tree) for key, tree in trees.items()},
+        proven=proven,
+        offset_of=source.offset_of,
+    )
 
 
-def compile(
+def compile(  # noqa: A001 - the public name, see ARCHITECTURE
     source: str,
     *,
     name: str = "template",
@@ -204,24 +225,8 @@ def compile(
     Raises:
         TemplateError: TEMPLATE_SYNTAX.
     """
-    env = environment(dialect, missing)
-    tree = parse(source, name=name, functions=callable_names())
-    programs: dict[str, _Program] = {}
-    for key, body in tree.templates.items():
-        lowered = lower(body, source=source, name=name, environment=env, missing=missing)
-        programs[key] = _Program(plain(lowered), env, f"<{name}>")
-    typed = _typed(tree, source, name, env, missing)
-    return Template(name, source, programs[tree.main], programs, typed)
-
-
-def _typed(tree: Tree, source: str, name: str, env: Environment, missing: str) -> Expression | None:
-    body = tree.templates[tree.main]
-    if len(body) != 1 or not isinstance(body[0], Action) or body[0].pipe.variables:
-        return None
-    lowered = lower_pipeline(
-        body[0].pipe, source=source, name=name, environment=env, missing=missing
-    )
-    return Expression(name, source, _Program(lowered, env, f"<{name}>"))
+    front: type[GoSource] | type[JinjaSource] = GoSource if dialect == "go" else JinjaSource
+    return Template(front(source, name, environment(dialect, missing), missing), context)
 
 
 def compile_expression(
@@ -236,7 +241,7 @@ def compile_expression(
     Raises:
         TemplateError: TEMPLATE_SYNTAX.
     """
-    env = environment(dialect, missing)
-    pipe = parse_pipeline(source, name=name, functions=callable_names())
-    lowered = lower_pipeline(pipe, source=source, name=name, environment=env, missing=missing)
-    return Expression(name, source, _Program(lowered, env, f"<{name}>"))
+    front: type[GoCondition] | type[JinjaCondition]
+    front = GoCondition if dialect == "go" else JinjaCondition
+    made = front(source, name, environment(dialect, missing), missing)
+    return Expression(made, made.typed())

@@ -1,23 +1,253 @@
-"""Where a value is printed: text."""
+"""What each action of a template prints: text, or JSON for the place it is written to.
+
+Rules: this works on Jinja's nodes, so both dialects share it. Every printed expression is wrapped in
+the placeholder filter ``emit``; here it becomes the filter for its place: plain text, the inside of a
+JSON string, a JSON value or the key of an object. Branches must end where they began, loops too, and
+a called template is compiled once for every place that it is called in.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
 from jinja2 import nodes
 
-from subscriber.template.lower import EMIT
+from subscriber.template.jsonstate import (
+    BrokenJson,
+    Glue,
+    State,
+    advance,
+    finish,
+    join,
+    print_value,
+    widened,
+)
+from subscriber.template.lower import EMIT, INVOKE
+
+TRACE = "go.trace"
+_TEXT, _INSIDE, _VALUE, _KEY = "go.text", "go.inside_string", "go.json_value", "go.json_key"
+_EMITTERS = frozenset({EMIT, _TEXT, _INSIDE, _VALUE, _KEY})
+_JSON_START = re.compile(r'[\[{"]|(?:true|false|null|-?[0-9][-+.eE0-9]*)\s*\Z')
+
+Locate = Callable[[int, int, str], int]
+Define = Callable[[str], nodes.Template | None]
+
+
+class BrokenPlace(Exception):
+    """A BrokenJson with its offset in the template's source."""
+
+    def __init__(self, cause: BrokenJson, offset: int) -> None:
+        super().__init__(cause.message)
+        self.message = cause.message
+        self.hint = cause.hint
+        self.offset = offset
+
+
+def starts_json(tree: nodes.Template) -> bool:
+    """Whether the first literal text could begin a JSON document.
+
+    A body such as ``payload={...}`` or a URL is text, whatever it was declared to be.
+    """
+    for data in tree.find_all(nodes.TemplateData):
+        text = data.data.strip()
+        if text:
+            return _JSON_START.match(text) is not None
+    return True
 
 
 def plain(tree: nodes.Template) -> nodes.Template:
     """Print every value as text."""
     for output in tree.find_all(nodes.Output):
-        output.nodes = [_text(child) for child in output.nodes]
+        output.nodes = [_as_text(child) for child in output.nodes]
     return tree
 
 
-def _text(child: nodes.Expr) -> nodes.Expr:
+def _as_text(child: nodes.Expr) -> nodes.Expr:
     if isinstance(child, nodes.Filter) and child.name == EMIT:
-        if child.args[0].as_const() == "str":
-            return child.node  # type: ignore[return-value]
-        child.name = "go.text"
+        assert child.node is not None
+        if child.args and child.args[0].as_const() == "str":
+            return child.node
+        child.name = _TEXT
         child.args = []
     return child
+
+
+def traced(tree: nodes.Template) -> nodes.Template:
+    """Make every printed piece remember the node it came from; used to explain broken JSON."""
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [
+            child
+            if isinstance(child, nodes.Filter) and child.name == INVOKE
+            else nodes.Filter(
+                nodes.Const(child.data) if isinstance(child, nodes.TemplateData) else child,
+                TRACE,
+                [
+                    nodes.Const(child.lineno),
+                    nodes.Const(isinstance(child, nodes.TemplateData)),
+                ],
+                [],
+                None,
+                None,
+                lineno=child.lineno,
+            )
+            for child in output.nodes
+        ]
+    return tree
+
+
+class JsonEscaper:
+    """Follows a template, and the templates it calls, through one JSON document.
+
+    Attributes:
+        trees: every tree that was compiled for a place, by the key that calls it.
+        proven: whether every rendering is valid JSON, so that none needs to be parsed.
+    """
+
+    def __init__(self, define: Define, locate: Locate) -> None:
+        self.define = define
+        self.locate = locate
+        self.trees: dict[str, nodes.Template] = {}
+        self.proven = True
+        self.ends: dict[str, State] = {}
+        self.assumed: set[str] = set()
+        self.loops: list[tuple[State, list[State]]] = []  # start, and how jumps leave
+
+    def document(self, tree: nodes.Template, length: int) -> nodes.Template:
+        """Escape a whole document.
+
+        Raises:
+            BrokenPlace: the literal text can never be JSON, or a branch changes the place.
+        """
+        end = self.body(tree.body, State())
+        if end is None:
+            self.proven = False
+            return tree
+        try:
+            self.proven = self.proven and finish(end, length).proven
+        except BrokenJson as error:
+            raise BrokenPlace(error, error.index) from None
+        return tree
+
+    def body(self, body: Sequence[nodes.Node], state: State | None) -> State | None:
+        for node in body:
+            if state is None:  # behind a break: never reached, but still compiled
+                self.node(node, self.loops[-1][0])
+            else:
+                state = self.node(node, state)
+        return state
+
+    def node(self, node: nodes.Node, state: State) -> State | None:
+        if isinstance(node, nodes.Output):
+            for child in node.nodes:
+                state = self.printed(child, state)
+            return state
+        if isinstance(node, nodes.If):
+            return self.branch(node, state)
+        if isinstance(node, nodes.For):
+            return self.loop(node, state)
+        if isinstance(node, nodes.Break | nodes.Continue):
+            self.loops[-1][1].append(state)
+            return None
+        if isinstance(node, nodes.With | nodes.Scope):
+            return self.body(node.body, state)
+        if isinstance(node, nodes.AssignBlock | nodes.Macro):
+            # What is captured is a text; it is escaped where it is printed.
+            for output in node.find_all(nodes.Output):
+                output.nodes = [_as_text(child) for child in output.nodes]
+        return state
+
+    def broken(self, error: BrokenJson, node: nodes.Node) -> BrokenPlace:
+        return BrokenPlace(error, self.place(node, error.index))
+
+    def place(self, node: nodes.Node, index: int) -> int:
+        text = node.data if isinstance(node, nodes.TemplateData) else ""
+        return self.locate(node.lineno, index, text)
+
+    def printed(self, child: nodes.Expr, state: State) -> State:
+        try:
+            if isinstance(child, nodes.TemplateData):
+                return advance(state, child.data, self.place(child, 0))
+            assert isinstance(child, nodes.Filter)
+            if child.name == INVOKE:
+                return self.call(child, state)
+            if state.string:
+                self.emit(child, _INSIDE)
+                return replace(state, glue=Glue.NOTHING)
+            self.emit(child, _KEY if state.is_key else _VALUE)
+            return print_value(state)
+        except BrokenJson as error:
+            raise self.broken(error, child) from None
+
+    def emit(self, child: nodes.Filter, name: str) -> None:
+        assert child.name in _EMITTERS
+        child.name = name
+        child.args = []
+
+    def joined(self, node: nodes.Node, left: State | None, right: State | None) -> State | None:
+        try:
+            return join(left, right)
+        except BrokenJson as error:
+            error.hint = "every branch, and a loop's body, must end where it began"
+            raise self.broken(error, node) from None
+
+    def branch(self, node: nodes.If, state: State) -> State | None:
+        end = self.body(node.body, state)
+        for elif_ in node.elif_:
+            end = self.joined(elif_, end, self.body(elif_.body, state))
+        return self.joined(node, end, self.body(node.else_, state))
+
+    def loop(self, node: nodes.For, state: State) -> State | None:
+        # Twice: first from every position that a loop could begin at here, to learn how a pass can
+        # end, then from exactly those.
+        start: State | None = state
+        for left in self.passed(node, widened(state)):
+            start = self.joined(node, start, left)
+        assert start is not None
+        start = replace(start, proven=state.proven)
+        end = start
+        for left in self.passed(node, start):
+            end = self.joined(node, end, left) or end
+        if node.else_:
+            return self.joined(node, end, self.body(node.else_, state))
+        return end
+
+    def passed(self, node: nodes.For, start: State) -> list[State | None]:
+        """How one pass through a loop's body can end: at its end or by a jump."""
+        self.loops.append((start, []))
+        end = self.body(node.body, start)
+        return [end, *self.loops.pop()[1]]
+
+    def call(self, child: nodes.Filter, state: State) -> State:
+        """A called template: compiled for this place, named by it."""
+        assert isinstance(child.node, nodes.Const)
+        name = child.node.value.partition("\0")[0]
+        key = f"{name}\0{state.key}"
+        if key not in self.ends:
+            tree = self.define(name)
+            if tree is None:  # undefined: fails when it is reached
+                return state
+            child.node.value = key
+            self.ends[key] = replace(state, proven=False)  # what a recursive call may assume
+            loops, self.loops = self.loops, []
+            end = self.body(tree.body, state)
+            self.loops = loops
+            assert end is not None
+            if key in self.assumed:
+                self.joined(child, state, end)
+                end = replace(end, positions=end.positions | state.positions, proven=False)
+            self.trees[key] = tree
+            self.ends[key] = end
+            return end
+        child.node.value = key
+        if key not in self.trees:
+            self.assumed.add(key)
+        end = self.ends[key]
+        opened = state.open if end.brackets == state.brackets else end.open
+        return replace(end, open=opened, proven=state.proven and end.proven)
+
+
+def calls_templates(trees: Iterable[nodes.Template]) -> bool:
+    """Whether any of the trees calls a template."""
+    return any(f.name == INVOKE for tree in trees for f in tree.find_all(nodes.Filter))

@@ -519,9 +519,11 @@ class _Lowering:
         self.offset = function.offset
         if name == "not":
             return Value(nodes.Not(arguments[0], lineno=self.line), kind="bool", nil=False)
-        node = self.filter(function.offset, f"go.{name}", *arguments)
+        node = self.filter(function.offset, f"go.{name}", self.run, *arguments)
         if ordered:
-            node = self.filter(ordered, f"go.{name}|", function.offset, *arguments[:-1])
+            node = self.filter(
+                ordered, f"go.{name}|", function.offset, self.run, *arguments[:-1]
+            )
         return Value(node, kind=builtin.result, nil=not builtin.result)
 
     def library_call(

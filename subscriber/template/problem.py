@@ -58,7 +58,7 @@ class TemplateError(Problem):
             hint=hint,
         )
 
-    def excerpt(self) -> str:
+    def caret(self) -> str:
         """The source line and a caret under the column, cut to about 100 characters."""
         first = max(0, self.column - 1 - _WIDEST * 2 // 3)
         shown = self.source_line[first : first + _WIDEST]
@@ -70,5 +70,5 @@ class TemplateError(Problem):
         return f"    {left}{shown}{right}\n    {gap}^"
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.message}\n{self.excerpt()}"
+        text = f"{self.where}: {self.message}\n{self.caret()}"
         return f"{text}\n{self.hint}" if self.hint else text

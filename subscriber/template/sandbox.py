@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -74,16 +74,13 @@ def _library(function: Function) -> Callable[..., Any]:
     return call
 
 
-def _piped(call: Callable[..., Any], *, with_run: bool) -> Callable[..., Any]:
+def _piped(call: Callable[..., Any]) -> Callable[..., Any]:
     """The same call with the piped value first, so that it is evaluated first."""
 
-    def builtin(final: Any, offset: int, *arguments: Any) -> Any:
-        return call(offset, *arguments, final)
-
-    def library(final: Any, offset: int, run: Run, *arguments: Any) -> Any:
+    def piped(final: Any, offset: int, run: Run, *arguments: Any) -> Any:
         return call(offset, run, *arguments, final)
 
-    return library if with_run else builtin
+    return piped
 
 
 def _invoke(name: str, offset: int, run: Run, dot: Any) -> Pieces:
@@ -93,6 +90,21 @@ def _invoke(name: str, offset: int, run: Run, dot: Any) -> Pieces:
         raise Fault(f'there is no template "{name}"', offset, "add {{define ...}}")
     run.charge(4)
     return template(run, dot)
+
+
+class Traced(str):
+    """A printed piece that knows the `lineno` of its node, and whether it is literal text."""
+
+    __slots__ = ("line", "literal")
+    line: int
+    literal: bool
+
+
+@pass_context  # keeps Jinja from evaluating it when it compiles
+def _trace(_: Any, piece: str, line: int, literal: bool) -> Traced:
+    traced = Traced(piece)
+    traced.line, traced.literal = line, literal
+    return traced
 
 
 def _and_final(final: Any, others: Any) -> Any:
@@ -122,6 +134,7 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
         "go.and_final": _and_final,
         "go.or_final": _or_final,
         "go.invoke": _invoke,
+        "go.trace": _trace,
         "go.new_slots": variables.new_slots,
         "go.reset": variables.reset,
         "go.declare": variables.declare,
@@ -132,11 +145,11 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
     for name, builtin in BUILTINS.items():
         if builtin.call is not None:
             filters[f"go.{name}"] = builtin.call
-            filters[f"go.{name}|"] = _piped(builtin.call, with_run=False)
+            filters[f"go.{name}|"] = _piped(builtin.call)
     for name, function in FUNCTIONS.items():
         call = _library(function)
         filters[f"fn.{name}"] = call
-        filters[f"fn.{name}|"] = _piped(call, with_run=True)
+        filters[f"fn.{name}|"] = _piped(call)
     return filters
 
 

@@ -1,7 +1,7 @@
 """Go's builtin functions by name, with their numbers of arguments.
 
 Rules: `and`, `or` and `not` are compiled to Python's own and only listed here for their arity; every
-other one is called with the node's offset first. Arguments are JSON values; nil is None.
+other one is called with the node's offset and the Run first. Arguments are JSON values; nil is None.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from subscriber.template.functions.registry import Encoded
-from subscriber.template.semantics import compare, index, quote, show
+from subscriber.template.limits import Run
+from subscriber.template.semantics import compare, index, quote
 from subscriber.template.semantics.encode import json_number, json_string
 from subscriber.template.semantics.printf import sprintf
+from subscriber.template.semantics.show import sprint, sprint_action, sprintln
 from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long, type_name
 
 
@@ -27,10 +29,24 @@ class Builtin:
     call: Callable[..., Any] | None
 
 
-def _printf(offset: int, template: object, *arguments: object) -> str:
+_CHARACTERS_PER_STEP = 4
+_CHEAP = 64  # shorter texts are paid for by the loop around them
+
+
+def _paid(run: Run, text: str) -> str:
+    """A text just made: bounded, and paid for by what making it costs at worst."""
+    length = len(text)
+    if length > _CHEAP:
+        if length > MAX_OUTPUT:
+            raise too_long()
+        run.charge(length // _CHARACTERS_PER_STEP)
+    return text
+
+
+def _printf(offset: int, run: Run, template: object, *arguments: object) -> str:
     if not isinstance(template, str):
         raise Fault(f"printf needs its format as text, not {type_name(template)}", offset)
-    text = sprintf(template, arguments)
+    text = _paid(run, sprintf(template, arguments))
     # One verb alone keeps its meaning in a JSON template: %q is a string, %.2f a number.
     if len(arguments) == 1 and template[:1] == "%":
         if template == "%q" and isinstance(arguments[0], str):
@@ -40,13 +56,22 @@ def _printf(offset: int, template: object, *arguments: object) -> str:
     return text
 
 
-def _bounded(text: str) -> str:
-    if len(text) > MAX_OUTPUT:
-        raise too_long()
-    return text
+def _print(_: int, run: Run, *values: object) -> str:
+    return _paid(run, sprint(values))
 
 
-def _call(offset: int, function: object, *_: object) -> Any:
+def _println(_: int, run: Run, *values: object) -> str:
+    return _paid(run, sprintln(values))
+
+
+def _escaper(escape: Callable[[str], str]) -> Callable[..., str]:
+    def escaped(_: int, run: Run, *values: object) -> str:
+        return _paid(run, escape(_paid(run, sprint_action(values))))
+
+    return escaped
+
+
+def _call(offset: int, run: Run, function: object, *_: object) -> Any:
     raise Fault(f"call needs a function, not {type_name(function)}", offset, "data has none")
 
 
@@ -65,26 +90,26 @@ BUILTINS: dict[str, Builtin] = {
         least=0,
         most=None,
         result="str",
-        call=lambda _, *values: _bounded(quote.html(show.sprint_action(values))),
+        call=_escaper(quote.html),
     ),
     "index": Builtin(least=1, most=None, result="", call=index.index),
     "js": Builtin(
         least=0,
         most=None,
         result="str",
-        call=lambda _, *values: _bounded(quote.js(show.sprint_action(values))),
+        call=_escaper(quote.js),
     ),
     "len": Builtin(least=1, most=1, result="int", call=index.length),
-    "print": Builtin(least=0, most=None, result="str", call=lambda _, *values: show.sprint(values)),
+    "print": Builtin(least=0, most=None, result="str", call=_print),
     "printf": Builtin(least=1, most=None, result="str", call=_printf),
     "println": Builtin(
-        least=0, most=None, result="str", call=lambda _, *values: show.sprintln(values)
+        least=0, most=None, result="str", call=_println
     ),
     "slice": Builtin(least=1, most=None, result="", call=index.slice_),
     "urlquery": Builtin(
         least=0,
         most=None,
         result="str",
-        call=lambda _, *values: _bounded(quote.urlquery(show.sprint_action(values))),
+        call=_escaper(quote.urlquery),
     ),
 }

@@ -1,4 +1,4 @@
-"""eq, ne, lt, le, gt, ge and not: Go's comparisons.
+"""eq, ne, lt, le, gt and ge: Go's comparisons.
 
 Rules: two values are compared only when they are of one kind (an int is no float), an int and a byte
 excepted; nil equals nil and nothing else; maps and lists can only be compared with nil; only
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from subscriber.template.limits import Run
 from subscriber.template.semantics.values import (
-    MISSING,
     Fault,
     Missing,
     Uint8,
@@ -43,6 +43,7 @@ _KINDS: dict[type, Kind] = {
     list: Kind.LIST,
     dict: Kind.MAP,
 }
+_LONG = 4096  # a text so long is worth a step per piece of this size
 _SAME_TYPE = frozenset({str, int, float, bool})
 _ORDERED = frozenset({Kind.INT, Kind.UINT, Kind.FLOAT, Kind.STRING})
 _INTEGERS = frozenset({Kind.INT, Kind.UINT})
@@ -65,12 +66,14 @@ def _incompatible(offset: int, left: object, right: object) -> Fault:
     return Fault(f"{a} and {b} cannot be compared", offset, hint)
 
 
-def eq(offset: int, first: object, *others: object) -> bool:
+def eq(offset: int, run: Run, first: object, *others: object) -> bool:
     """Whether the first value equals any of the others."""
     if not others:
         raise Fault("eq needs something to compare with", offset)
     for other in others:
         if type(first) is type(other) and type(first) in _SAME_TYPE:
+            if type(first) is str and len(first) > _LONG:
+                run.charge(len(first) // _LONG)
             if first == other:
                 return True
         elif _equal(offset, first, other):
@@ -91,12 +94,12 @@ def _equal(offset: int, left: object, right: object) -> bool:
     return left == right
 
 
-def ne(offset: int, left: object, right: object) -> bool:
+def ne(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether two values differ."""
-    return not eq(offset, left, right)
+    return not eq(offset, run, left, right)
 
 
-def _ordered(offset: int, left: object, right: object) -> bool:
+def _ordered(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left < right, after Go's checks."""
     a, b = kind(left), kind(right)
     for value, what in ((left, a), (right, b)):
@@ -106,34 +109,30 @@ def _ordered(offset: int, left: object, right: object) -> bool:
         raise _incompatible(offset, left, right)
     if a not in _ORDERED:
         raise Fault(f"{type_name(left)} has no order", offset, "use eq or ne")
+    if isinstance(left, str):
+        run.charge(len(left) // _LONG)
     if isinstance(left, str) and not (left.isascii() and isinstance(right, str)):
         return to_bytes(left) < to_bytes(str(right))
     return left < right  # type: ignore[operator,no-any-return]
 
 
-def lt(offset: int, left: object, right: object) -> bool:
+def lt(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left < right."""
-    return _ordered(offset, left, right)
+    return _ordered(offset, run, left, right)
 
 
-def le(offset: int, left: object, right: object) -> bool:
+def le(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left <= right, in Go's way: less or equal."""
-    return _ordered(offset, left, right) or eq(offset, left, right)
+    return _ordered(offset, run, left, right) or eq(offset, run, left, right)
 
 
-def gt(offset: int, left: object, right: object) -> bool:
+def gt(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left > right: the opposite of le."""
-    return not le(offset, left, right)
+    return not le(offset, run, left, right)
 
 
-def ge(offset: int, left: object, right: object) -> bool:
+def ge(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left >= right: the opposite of lt."""
-    return not _ordered(offset, left, right)
+    return not _ordered(offset, run, left, right)
 
 
-def no(offset: int, value: object) -> bool:
-    """The builtin ``not``."""
-    return not value
-
-
-__all__ = ["MISSING", "Kind", "eq", "ge", "gt", "kind", "le", "lt", "ne", "no"]

@@ -19,7 +19,18 @@ from subscriber.template.semantics.show import text
 from subscriber.template.semantics.values import MAX_OUTPUT, MISSING, clean, too_long
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
-_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def _plain(value: object) -> object:
+    """What msgspec does not take by itself: our subclasses of str and int."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(type(value).__name__)
+
+
+_encode = msgspec.json.Encoder(order="sorted", enc_hook=_plain).encode
 
 
 def json_number(candidate: str) -> bool:

@@ -6,6 +6,7 @@ whatever `missing` says, as in Go.
 
 from __future__ import annotations
 
+from subscriber.template.limits import Run
 from subscriber.template.semantics.values import (
     MISSING,
     Fault,
@@ -15,11 +16,16 @@ from subscriber.template.semantics.values import (
     type_name,
 )
 
+_CHARACTERS_PER_STEP = 256
 
-def length(offset: int, value: object) -> int:
+
+def length(offset: int, run: Run, value: object) -> int:
     """The builtin ``len``: items of a list or map, bytes of a text."""
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(to_bytes(value))
+        if value.isascii():
+            return len(value)
+        run.charge(len(value) // _CHARACTERS_PER_STEP)
+        return len(to_bytes(value))
     if isinstance(value, list | dict):
         return len(value)
     raise Fault(f"len of {type_name(value)} is not known", offset, "len takes text, lists and maps")
@@ -33,7 +39,7 @@ def _number(offset: int, index: object, limit: int) -> int:
     return index
 
 
-def index(offset: int, item: object, *indexes: object) -> object:
+def index(offset: int, run: Run, item: object, *indexes: object) -> object:
     """The builtin ``index``: ``index x 1 "a"`` is x[1]["a"]."""
     if item is None or item is MISSING:
         raise Fault("index of nil", offset, "the value to look into is missing or null")
@@ -48,6 +54,7 @@ def index(offset: int, item: object, *indexes: object) -> object:
                 raise Fault(f"index {number} is out of range: there are {number}", offset)
             item = item[number]
         elif isinstance(item, str):
+            run.charge(len(item) // _CHARACTERS_PER_STEP)
             data = to_bytes(item)
             number = _number(offset, key, len(data))
             if number == len(data):
@@ -60,18 +67,20 @@ def index(offset: int, item: object, *indexes: object) -> object:
     return item
 
 
-def slice_(offset: int, item: object, *indexes: object) -> object:
+def slice_(offset: int, run: Run, item: object, *indexes: object) -> object:
     """The builtin ``slice``: ``slice x 1 2`` is x[1:2]; a third index only limits the capacity."""
     if len(indexes) > 3:
         raise Fault("slice takes at most three indexes", offset)
     if isinstance(item, str):
         if len(indexes) == 3:
             raise Fault("a text is sliced with at most two indexes", offset)
+        run.charge(len(item) // _CHARACTERS_PER_STEP)
         data = to_bytes(item)
         start, stop = _bounds(offset, indexes, len(data))
         return from_bytes(data[start:stop])
     if isinstance(item, list):
         start, stop = _bounds(offset, indexes, len(item))
+        run.charge((stop - start) // _CHARACTERS_PER_STEP)
         return item[start:stop]
     raise Fault(f"{type_name(item)} cannot be sliced", offset)
 
