@@ -284,13 +284,14 @@ class _Draft:
             return otherwise
 
     def _normal(self, action: Action, body: dict[str, Any]) -> Normalised:
-        """The body within PagerDuty's limits; time and client from us where it says nothing."""
+        """The body within PagerDuty's limits; source, time and client where it says nothing."""
         if body and action in (Action.TRIGGER, Action.CHANGE):
             given = body.get("payload")
-            payload = dict(given) if isinstance(given, dict) else body
+            payload = dict(given) if isinstance(given, dict) else dict(body)
+            payload["source"] = payload.get("source") or self._event.source
             if self._event.time:
                 payload.setdefault("timestamp", self._event.time)
-            body = {**body, "payload": payload} if payload is not body else payload
+            body = {**body, "payload": payload} if isinstance(given, dict) else payload
             if action is Action.TRIGGER and self._rules.client:
                 body = {"client": self._rules.client, **{k: v for k, v in body.items() if v != ""}}
         return normalise(action, body, source=self._event.source)

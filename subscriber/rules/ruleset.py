@@ -189,7 +189,9 @@ class _Compiler:
         self, name: str, text: str | None, allowed: Iterable[str], reason: Reason
     ) -> None:
         known = sorted(allowed)
-        if text is None or not text.strip() or self._is_template(text) or text.strip() in known:
+        if text is None or not text.strip() or self._is_template(text):
+            return
+        if text.strip() in known or (name == "action" and text.strip().lower() in known):
             return
         listed = f"known: {', '.join(known)}" if known else ""
         self._fault(reason, f"unknown {name} {text!r}", nearest(text, known) or listed, name)

@@ -21,13 +21,17 @@ from subscriber.pagerduty import Accounts
 from subscriber.ports.clock import SystemClock
 from subscriber.ports.http import HttpSender, SenderOptions
 from subscriber.ports.interfaces import (
+    Clock,
     DeadLetters,
     History,
     Ledger,
     PortUnavailable,
+    Sender,
     Source,
 )
+from subscriber.ports.memory import MemoryDeadLetters, MemoryHistory, MemoryLedger
 from subscriber.ports.nats.connect import NatsConnection
+from subscriber.ports.nats.core import CoreSource
 from subscriber.ports.nats.deadletters import DeadLetterOptions, NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
 from subscriber.ports.nats.ledger import NatsLedger
@@ -64,13 +68,55 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Nats:
-    """The ports that NATS gives us."""
+class Ports:
+    """The world, one door each; the shipped twins fit as well."""
 
     source: Source
     ledger: Ledger
     history: History
     dead_letters: DeadLetters
+    sender: Sender
+    clock: Clock
+
+
+def assemble(
+    ports: Ports, setup: Setup, *, name: str, meters: Meters, observers: tuple[Observer, ...]
+) -> Pump:
+    """Put the parts together; nothing is started.
+
+    Args:
+        ports: the world.
+        setup: what the service is made of; its NATS and HTTP options are not looked at here.
+        name: unique among all running replicas.
+        meters, observers: who is told of every end.
+
+    Raises:
+        Problem: times that do not fit together.
+    """
+    config = setup.config
+    courier = Courier(
+        world=World(
+            ledger=ports.ledger, history=ports.history, sender=ports.sender, clock=ports.clock
+        ),
+        rules=setup.rules,
+        accounts=setup.accounts,
+        policy=options.policy(config),
+        allowances=options.allowances(config, tuple(setup.accounts)),
+        name=name,
+        width=_CONVERSATIONS,
+        meters=meters,
+    )
+    return Pump(
+        source=ports.source,
+        rules=setup.rules,
+        deliver=courier.deliver,
+        dead_letters=ports.dead_letters,
+        observer=Observers((meters, *observers)),
+        meters=meters,
+        clock=ports.clock,
+        size_limit=config.delivery.max_event_bytes,
+        ack_wait=config.nats.ack_wait,
+    )
 
 
 class Service:
@@ -79,12 +125,11 @@ class Service:
     def __init__(self, setup: Setup, *, meters: Meters, observers: tuple[Observer, ...]) -> None:
         self._setup = setup
         self._meters = meters
-        self._observer = Observers((meters, *observers))
+        self._observers = observers
         self._log = structlog.get_logger("service")
         self._open = AsyncExitStack()
         self._connection = NatsConnection(setup.nats, self._heard)
-        self._clock = SystemClock()
-        self._ports: _Nats | None = None
+        self._ports: Ports | None = None
         self._pump: Pump | None = None
         # unique among all replicas, also when a pod's name or a process id comes again
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -120,37 +165,17 @@ class Service:
 
     async def _start(self) -> None:
         setup, config = self._setup, self._setup.config
-        policy = options.policy(config)
         sender = await self._open.enter_async_context(HttpSender(setup.sender))
         await self._open.enter_async_context(self._connection)
-        ports = await self._jetstream()
-        courier = Courier(
-            world=World(
-                ledger=ports.ledger, history=ports.history, sender=sender, clock=self._clock
-            ),
-            rules=setup.rules,
-            accounts=setup.accounts,
-            policy=policy,
-            allowances=options.allowances(config, tuple(setup.accounts)),
-            name=self.name,
-            width=_CONVERSATIONS,
-            meters=self._meters,
-        )
-        self._pump = Pump(
-            source=ports.source,
-            rules=setup.rules,
-            deliver=courier.deliver,
-            dead_letters=ports.dead_letters,
-            observer=self._observer,
-            meters=self._meters,
-            clock=self._clock,
-            size_limit=config.delivery.max_event_bytes,
-            ack_wait=config.nats.ack_wait,
+        core = config.nats.mode == "core"
+        ports = self._core(sender) if core else await self._jetstream(sender)
+        self._pump = assemble(
+            ports, setup, name=self.name, meters=self._meters, observers=self._observers
         )
         await self._pump.start(capacity=config.nats.max_in_flight)
         self._ports = ports
 
-    async def _jetstream(self) -> _Nats:
+    async def _jetstream(self, sender: Sender) -> Ports:
         config, connection = self._setup.config, self._connection
         letters = NatsDeadLetters(
             connection,
@@ -169,11 +194,32 @@ class Service:
         )
         await letters.start()
         await ledger.start()
-        return _Nats(
+        return Ports(
             source=source,
             ledger=ledger,
             history=NatsHistory(connection, lambda: source.bindings),
             dead_letters=letters,
+            sender=sender,
+            clock=SystemClock(),
+        )
+
+    def _core(self, sender: Sender) -> Ports:
+        """Plain NATS keeps nothing: ledger and dead letters live and end with this process."""
+        nats = self._setup.config.nats
+        self._log.warning(
+            "weaker-promise",
+            message="mode core: events that arrive while no subscriber runs are lost; order, "
+            "retries and dead letters last only as long as this process",
+        )
+        return Ports(
+            source=CoreSource(
+                self._connection, tuple(nats.subjects), queue=nats.durable, listener=self._heard
+            ),
+            ledger=MemoryLedger(),
+            history=MemoryHistory(),
+            dead_letters=MemoryDeadLetters(),
+            sender=sender,
+            clock=SystemClock(),
         )
 
     async def stop(self) -> int:
