@@ -114,7 +114,9 @@ class _Lowering:
         self.slot_count = 0
         self.run = self.free()
         self.slots = self.free()
-        self.dot: nodes.Expr = self.free()
+        self.top = self.free()
+        self.root = self.free()
+        self.dot: nodes.Expr = self.top
         self.dot_missing = True
 
     # -- making Jinja nodes ----------------------------------------------------------------------
@@ -157,35 +159,36 @@ class _Lowering:
 
     def template(self, body: Sequence[Node]) -> nodes.Template:
         self.slotted = any(_sets_inside(node) for node in body)
-        root = self.dot
-        self.bindings = [_Binding("$", self.slot_or(root))]
+        self.begin()
         statements = self.statements(body)
-        return nodes.Template([*self.preamble(root), *statements], lineno=1)
+        return nodes.Template([*self.preamble(), *statements], lineno=1)
 
     def expression(self, pipe: Pipe) -> nodes.Template:
         self.slotted = _pipe_sets_inside(pipe)
-        root = self.dot
-        self.bindings = [_Binding("$", self.slot_or(root))]
+        self.begin()
         before, value = self.top_pipe(pipe)
         output = nodes.Output([value.node], lineno=self.line)
-        return nodes.Template([*self.preamble(root), *before, output], lineno=1)
+        return nodes.Template([*self.preamble(), *before, output], lineno=1)
 
-    def slot_or(self, place: nodes.Expr) -> nodes.InternalName | int:
-        if self.slotted:
-            return self.new_slot()
-        assert isinstance(place, nodes.InternalName)
-        return place
+    def begin(self) -> None:
+        """Declare ``$``; it begins as dot but can be set."""
+        place = self.new_slot() if self.slotted else self.root
+        self.bindings = [_Binding("$", place)]
 
-    def preamble(self, root: nodes.Expr) -> list[nodes.Node]:
+    def preamble(self) -> list[nodes.Node]:
+        """Statements that fetch dot and the run; made last, when the slots are counted."""
         self.offset = 0
         statements: list[nodes.Node] = [
             self.assign(self.run, nodes.Name(RUN, "load", lineno=1)),
-            self.assign(root, nodes.Name(DATA, "load", lineno=1)),
+            self.assign(self.top, nodes.Name(DATA, "load", lineno=1)),
         ]
-        if self.slotted:
-            statements.append(self.assign(self.slots, self.filter(self.slot_count, "go.new_slots")))
-            statements.append(self.do(self.filter(root, "go.declare", self.slots, 0)))
-        return statements
+        if not self.slotted:
+            return [*statements, self.assign(self.root, self.top)]
+        return [
+            *statements,
+            self.assign(self.slots, self.filter(self.slot_count, "go.new_slots")),
+            self.do(self.filter(self.top, "go.declare", self.slots, 0)),
+        ]
 
     def do(self, expression: nodes.Expr) -> nodes.ExprStmt:
         return nodes.ExprStmt(expression, lineno=self.line)
