@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from subscriber.model import Problem, Reason, excerpt
+
 
 def covers(wide: str, narrow: str) -> bool:
     """Whether every subject that matches `narrow` matches `wide` too."""
@@ -55,3 +57,18 @@ def valid(pattern: str) -> bool:
         and (part != ">" or index == len(parts) - 1)
         for index, part in enumerate(parts)
     )
+
+
+def require_name(name: str, what: str) -> None:
+    """Raise Problem unless JetStream takes `name` for a stream, consumer or bucket.
+
+    Args:
+        name: the name.
+        what: what it is to name, for the message.
+    """
+    if not name or not name.isprintable() or set(name) & set(" .*>/\\"):
+        raise Problem(
+            Reason.INVALID_VALUE,
+            f"{excerpt(name)} cannot be the name of a {what}",
+            hint="use letters, digits, `-` and `_`",
+        )

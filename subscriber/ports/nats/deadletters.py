@@ -24,7 +24,7 @@ from subscriber.ports.nats.options import DAY, StorageKind
 from subscriber.ports.nats.provision import OURS, ensure_stream
 from subscriber.ports.nats.publish import MESSAGE_ID, store
 from subscriber.ports.nats.stored import Stored, read_leader, scan
-from subscriber.ports.subjects import overlaps
+from subscriber.ports.subjects import overlaps, require_name
 
 _SECOND = 1_000_000_000
 _NOT_A_TOKEN = re.compile(r"[^A-Za-z0-9_-]+")
@@ -70,6 +70,7 @@ class NatsDeadLetters:
         """
         self._connection = connection
         self._options = options or DeadLetterOptions()
+        require_name(self._options.stream, "stream")
         for subject in listening:
             if overlaps(subject, f"{self._options.prefix}.>"):
                 raise Problem(

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nats.errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Client, Server, Srv
 
 from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
@@ -37,11 +37,20 @@ class PlaintextRefused(nats.errors.Error):
 
 
 class GuardedClient(Client):
-    """nats-py's client, except that it keeps credentials off an unencrypted connection."""
+    """nats-py's client, except for two things.
+
+    It keeps credentials off an unencrypted connection, and it closes the socket of an attempt that
+    failed after the connection was there (nats-py only forgets it).
+    """
 
     def __init__(self, *, wants_tls: bool) -> None:
         super().__init__()
         self._wants_tls = wants_tls
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
     def _connect_command(self) -> bytes:
         # The last moment before CONNECT, which carries the credentials, is written.

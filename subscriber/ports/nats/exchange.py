@@ -26,9 +26,13 @@ NO_RESPONDERS = "503"
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what nats-py raises while `doing` something into `PortUnavailable`."""
+    """Turn what nats-py raises while `doing` something into `PortUnavailable`, or `Problem`."""
     try:
         yield
+    except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as error:
+        raise Problem(
+            Reason.INVALID_VALUE, f"NATS: {describe(error)}", where=excerpt(doing)
+        ) from error
     except (nats.errors.Error, OSError, TimeoutError) as error:
         raise PortUnavailable(f"NATS: {doing}: {describe(error)}") from error
 

@@ -30,6 +30,7 @@ from subscriber.ports.nats.exchange import NO_RESPONDERS
 from subscriber.ports.nats.options import StorageKind
 from subscriber.ports.nats.provision import ensure_stream
 from subscriber.ports.nats.stored import Stored, read_last_direct, read_leader, scan
+from subscriber.ports.subjects import require_name
 
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_SEQUENCE = {10071, 10164}
@@ -69,6 +70,7 @@ class NatsLedger:
     def __init__(self, connection: NatsConnection, options: LedgerOptions | None = None) -> None:
         self._connection = connection
         self._options = options or LedgerOptions()
+        require_name(self._options.bucket, "bucket")
         self._stream = f"KV_{self._options.bucket}"
         self._prefix = f"$KV.{self._options.bucket}.alert."
 

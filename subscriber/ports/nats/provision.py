@@ -20,7 +20,7 @@ from subscriber.model import Problem, Reason, excerpt
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import ApiError, NatsConnection
 from subscriber.ports.nats.options import ConsumerOptions, FirstStart, StreamOptions
-from subscriber.ports.subjects import overlaps, reduce, valid
+from subscriber.ports.subjects import overlaps, reduce, require_name, valid
 
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
@@ -163,6 +163,9 @@ def _wanted(options: StreamOptions) -> tuple[str, ...]:
                 f"{excerpt(subject)} is not a NATS subject",
                 hint="tokens between dots, `*` for one token, a final `>` for the rest",
             )
+    for name in (options.stream, options.create_as):
+        if name:
+            require_name(name, "stream")
     if not options.subjects:
         raise Problem(Reason.INVALID_VALUE, "no subject to listen on is given")
     return reduce(options.subjects)
@@ -347,6 +350,7 @@ async def ensure_consumer(
         Problem: one of that name exists and is not for us, or JetStream refuses it.
         PortUnavailable: NATS went away.
     """
+    require_name(options.durable, "consumer")
     path = f"{binding.stream}.{options.durable}"
     for attempt in (1, 2):  # another replica may do the same at the same time
         try:

@@ -1,0 +1,246 @@
+"""The pull loop survives what happens to servers, streams and consumers, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from contract_worlds import until
+from private_server import QUICK, Acker, configured, connected, settled
+
+from subscriber.ports.embedded import EmbeddedNats
+from subscriber.ports.interfaces import Held, PortUnavailable
+from subscriber.ports.nats.connect import NatsConnection
+from subscriber.ports.nats.options import ConnectionState, StreamOptions
+from subscriber.ports.nats.publish import NatsPublisher
+from subscriber.ports.nats.source import JetStreamSource
+
+pytestmark = pytest.mark.live
+
+STREAMS = StreamOptions(subjects=("ev.>",), create_as="EVENTS")
+DURABLE = QUICK.durable
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedNats]:
+    async with EmbeddedNats(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def link(server: EmbeddedNats) -> AsyncIterator[NatsConnection]:
+    async with connected(server) as connection:
+        yield connection
+
+
+async def publish(connection: NatsConnection, first: int, last: int) -> None:
+    publisher = NatsPublisher(connection)
+    await asyncio.gather(
+        *(publisher.publish("ev.x", b"%d" % number) for number in range(first, last + 1))
+    )
+
+
+def numbers(first: int, last: int) -> set[bytes]:
+    return {b"%d" % number for number in range(first, last + 1)}
+
+
+async def test_kill_9_of_the_server_loses_nothing(
+    server: EmbeddedNats, link: NatsConnection
+) -> None:
+    # An ack that dies with the server is made up for by redelivery, after ack_wait.
+    source = JetStreamSource(link, STREAMS, replace(QUICK, ack_wait=2.0))
+    acker = Acker()
+    await source.start(acker, capacity=20)
+    for round_ in range(3):
+        await publish(link, round_ * 200 + 1, round_ * 200 + 200)
+        server.kill()
+        await until(lambda: not link.connected)
+        with pytest.raises(PortUnavailable):
+            await source.ping()
+        await server.start()
+        await until(lambda: link.connected)
+    await until(lambda: set(acker.data) == numbers(1, 600), within=30)
+    await settled(source)
+    await source.ping()
+    await source.stop()
+
+
+async def test_an_ack_given_while_the_server_is_away_counts(
+    server: EmbeddedNats, link: NatsConnection
+) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=3)
+    await publish(link, 1, 5)
+    await until(lambda: len(held) == 3)
+    await server.stop()
+    await until(lambda: not link.connected)
+    for message in held[:3]:
+        await message.ack()  # neither waits nor raises
+    await server.start()
+    await until(lambda: len(held) == 5)
+    assert [message.envelope.data for message in held[3:]] == [b"4", b"5"]
+    for message in held[3:]:
+        await message.ack()
+    await settled(source)
+    assert len(held) == 5
+    await source.stop()
+
+
+async def test_a_deleted_consumer_is_made_again_where_it_was(link: NatsConnection) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=4)
+    await publish(link, 1, 10)
+    await until(lambda: len(held) == 4)
+    for message in held[:2]:
+        await message.ack()
+    await until(lambda: len(held) == 6)
+    await source._readers[0]._refresh()  # learns the acknowledged part, as it does every 10 s
+    await link.api(f"CONSUMER.DELETE.EVENTS.{DURABLE}")
+    # 3 to 6 are in hand and unsettled: the new consumer begins with them.
+    for message in held[2:6]:
+        await message.ack()  # of the consumer that is gone: must not settle anything
+    await until(lambda: len(held) >= 10)
+    assert {message.envelope.data for message in held[6:10]} == numbers(3, 6)
+    rest = 6
+    while rest < len(held) or await source.backlog():
+        while rest < len(held):
+            await held[rest].ack()
+            rest += 1
+        await asyncio.sleep(0.05)
+    assert {message.envelope.data for message in held} == numbers(1, 10)
+    await source.stop()
+
+
+async def test_our_own_stream_is_made_again(link: NatsConnection) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    acker = Acker()
+    await source.start(acker, capacity=10)
+    await publish(link, 1, 3)
+    await until(lambda: len(acker.held) == 3)
+    await link.api("STREAM.DELETE.EVENTS")
+    await until(lambda: source.bindings[0].epoch != acker.held[0].envelope.stream_epoch)
+    await publish(link, 4, 6)
+    await until(lambda: len(acker.held) == 6)
+    assert acker.held[3].envelope.sequence == 1
+    assert acker.held[3].envelope.stream_epoch > acker.held[0].envelope.stream_epoch
+    await settled(source)
+    await source.stop()
+
+
+async def test_somebody_elses_stream_is_waited_for(link: NatsConnection) -> None:
+    theirs = {"name": "keptn", "subjects": ["ev.>"], "storage": "file", "num_replicas": 1}
+    await link.api("STREAM.CREATE.keptn", theirs)
+    source = JetStreamSource(link, STREAMS, QUICK)
+    acker = Acker()
+    await source.start(acker, capacity=10)
+    assert [binding.stream for binding in source.bindings] == ["keptn"]
+    await publish(link, 1, 1)
+    await until(lambda: len(acker.held) == 1)
+    await link.api("STREAM.DELETE.keptn")
+    await asyncio.sleep(1.0)
+    assert (await link.api("STREAM.NAMES"))["streams"] in (None, [])
+    with pytest.raises(PortUnavailable):
+        await source.ping()
+    await link.api("STREAM.CREATE.keptn", theirs)
+    await publish(link, 2, 3)
+    await until(lambda: set(acker.data) == numbers(1, 3), within=30)
+    await source.ping()
+    await source.stop()
+
+
+async def test_an_ack_of_a_former_stream_settles_nothing_in_the_new_one(
+    link: NatsConnection,
+) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=10)
+    await publish(link, 1, 1)
+    await until(lambda: len(held) == 1)
+    await link.api("STREAM.DELETE.EVENTS")
+    await until(lambda: source.bindings[0].epoch != held[0].envelope.stream_epoch)
+    await publish(link, 2, 2)
+    await until(lambda: len(held) == 2)
+    assert held[0].envelope.sequence == held[1].envelope.sequence == 1
+    await held[0].ack()
+    await link.ping()
+    assert await source.backlog() == 1
+    await held[1].ack()
+    await settled(source)
+    await source.stop()
+
+
+async def test_a_frozen_server_is_noticed_and_its_thaw_too(
+    server: EmbeddedNats, link: NatsConnection
+) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    acker = Acker()
+    await source.start(acker, capacity=10)
+    await publish(link, 1, 3)
+    await until(lambda: len(acker.held) == 3)
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        await until(lambda: not link.connected, within=30)
+        with pytest.raises(PortUnavailable):
+            await source.ping()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    await until(lambda: link.connected, within=30)
+    await publish(link, 4, 6)
+    await until(lambda: set(acker.data) == numbers(1, 6), within=30)
+    await settled(source)
+    await source.stop()
+
+
+async def test_what_is_under_way_at_the_stop_goes_to_another_at_once(link: NatsConnection) -> None:
+    """With an ack_wait of 30 s, a message that got lost on the way would miss the deadline."""
+    first, second = JetStreamSource(link, STREAMS, QUICK), JetStreamSource(link, STREAMS, QUICK)
+    one, two = Acker(), Acker()
+    await first.start(one, capacity=500)
+    publishing = asyncio.ensure_future(publish(link, 1, 500))
+    await until(lambda: one.held)
+    await first.stop()
+    await second.start(two, capacity=500)
+    await publishing
+    await until(lambda: set(one.data) | set(two.data) == numbers(1, 500), within=15)
+    await settled(second, within=15)
+    await second.stop()
+
+
+async def test_a_connection_that_the_server_refuses_for_a_while_comes_back(
+    tmp_path: Path,
+) -> None:
+    """nats-py closes itself for good on this; the connection makes a new client."""
+    users = 'authorization {{ users = [{{user: "{0}", password: "p"}}] }}\n'
+    server = configured(tmp_path, users.format("us"))
+    told: list[ConnectionState] = []
+    async with server:
+        options = {"user": "us", "password": "p"}
+        async with connected(server, lambda state, text: told.append(state), **options) as link:
+            source = JetStreamSource(link, STREAMS, QUICK)
+            acker = Acker()
+            await source.start(acker, capacity=10)
+            await publish(link, 1, 2)
+            await until(lambda: len(acker.held) == 2)
+            former = link.client
+            (tmp_path / "server.conf").write_text(users.format("others"))
+            os.kill(server.pid, signal.SIGHUP)
+            await until(lambda: not link.connected)
+            await asyncio.sleep(1.0)
+            assert not link.connected
+            (tmp_path / "server.conf").write_text(users.format("us"))
+            os.kill(server.pid, signal.SIGHUP)
+            await until(lambda: link.connected, within=30)
+            await publish(link, 3, 4)
+            await until(lambda: set(acker.data) == numbers(1, 4), within=30)
+            await settled(source)
+            await source.stop()
+            assert link.client is not former
+    assert ConnectionState.DISCONNECTED in told
+    assert ConnectionState.RECONNECTED in told
