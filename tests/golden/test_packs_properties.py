@@ -8,7 +8,7 @@ skip, never in a fault; and what opens an alert and what closes it agree on the 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -128,6 +128,43 @@ def test_any_value_in_any_place_is_no_fault(rule: str) -> None:
     holds()
 
 
+ODD: tuple[Json, ...] = (
+    None, True, 0, -1.5, 10**9, "", "{{", [], [None, 7, "x", [], {}], {}, {"a": {"b": None}},
+)  # fmt: skip
+
+
+def places(value: Json) -> Iterator[tuple[str | int, ...]]:
+    """Every path in the value, its root included."""
+    yield ()
+    members: Iterable[tuple[str | int, Json]] = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    for key, member in members:
+        for path in places(member):
+            yield (key, *path)
+
+
+def with_value(value: Json, path: tuple[str | int, ...], new: Json) -> Json:
+    """A copy of the value with another one at the path."""
+    if not path:
+        return new
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)  # type: ignore[arg-type]
+    copy[path[0]] = with_value(copy[path[0]], path[1:], new)
+    return copy
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_odd_value_in_every_single_place_is_no_fault(rule: str) -> None:
+    """Exhaustive for the rule's richest event that says something."""
+    speaking = [event for _, event in of_rule(rule) if trace_of(rule, event).intent is not None]
+    richest = max(speaking, key=lambda event: sum(1 for _ in places(event.data)))
+    for path in places(richest.data):
+        for odd in ODD:
+            check(rule, replace(richest, data=with_value(richest.data, path, odd)))
+
+
 Twin = tuple[tuple[str, ...], str, str]
 """Where the verdict stands, the one that opens the alert and the one that closes it."""
 
@@ -153,14 +190,6 @@ def test_every_rule_that_pages_has_its_twin() -> None:
     assert set(TWINS) == set(RULES) - {"keptn/deployment-change", "cdevents/service"}
 
 
-def with_verdict(data: Json, path: tuple[str, ...], verdict: str) -> Json:
-    if not path:
-        return data
-    assert isinstance(data, dict)
-    inner = verdict if len(path) == 1 else with_verdict(data[path[0]], path[1:], verdict)
-    return {**data, path[0]: inner}
-
-
 @pytest.mark.parametrize("rule", sorted(TWINS))
 def test_an_alert_is_closed_under_the_key_it_was_opened_with(rule: str) -> None:
     name, (path, opens, closes) = TWINS[rule]
@@ -177,13 +206,13 @@ def test_an_alert_is_closed_under_the_key_it_was_opened_with(rule: str) -> None:
             return dice.choice(pool) if hit else value
 
         data = rewritten(event.data, change)
-        failed = replace(event, data=with_verdict(data, path, opens))
+        failed = replace(event, data=with_value(data, path, opens) if path else data)
         # The next delivery: another event, another context, the same service.
         other: dict[str, Any] = dict.fromkeys(event.extensions, "another")
         passed = replace(
             event,
             id="another",
-            data=with_verdict(data, path, closes),
+            data=with_value(data, path, closes) if path else data,
             extensions=other,
             type=event.type.replace(".detected.", ".resolved."),
         )
