@@ -26,7 +26,9 @@ _DECIMAL = re.compile(r"[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]
 _HEXADECIMAL = re.compile(
     r"[+-]?0[xX]_?[0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?[pP][+-]?\d[\d_]*", re.ASCII
 )
-_BAD_UNDERSCORE = re.compile(r"(?:^|[^0-9a-fA-FxX])_|_(?:[^0-9a-fA-F]|$)|__")
+# An underscore stands between two digits; the prefix of a hexadecimal number counts as a digit.
+_BAD_UNDERSCORE = re.compile(r"(?<![0-9])_|_(?![0-9])")
+_BAD_HEXADECIMAL_UNDERSCORE = re.compile(r"(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])")
 _INFINITY = {"inf", "infinity"}
 
 
@@ -76,12 +78,10 @@ def parse_float(text: str) -> float | None:
         return -math.inf if text[0] == "-" else math.inf
     if text.lower() == "nan":
         return math.nan
-    if _BAD_UNDERSCORE.search(text):
-        return None
     try:
-        if _DECIMAL.fullmatch(text):
+        if _DECIMAL.fullmatch(text) and not _BAD_UNDERSCORE.search(text):
             number = float(text.replace("_", ""))
-        elif _HEXADECIMAL.fullmatch(text):
+        elif _HEXADECIMAL.fullmatch(text) and not _BAD_HEXADECIMAL_UNDERSCORE.search(text):
             number = float.fromhex(text.replace("_", ""))
         else:
             return None

@@ -40,6 +40,7 @@ from subscriber.template.functions.timeparse import parse
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 _TIME_HINT = "a time is RFC 3339 text, e.g. 2024-05-06T07:08:09Z, or seconds since 1970; see toDate"
 _MOST_SECONDS = 10**12
+_MOST_DIGITS = 100
 _UNITS_ROUNDED = (
     (365 * 24 * 3600 * SECOND, "y"),
     (30 * 24 * 3600 * SECOND, "mo"),
@@ -289,8 +290,9 @@ def duration(seconds: Json) -> Json:
     """Whole seconds."""
     if isinstance(seconds, str):
         digits = seconds[1:] if seconds[:1] in {"+", "-"} else seconds
-        plain = digits.isascii() and digits.isdigit() and len(digits) <= 19
-        number = int(seconds) if plain else 0
+        plain = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
+        # Go ignores that the number is too large, and counts with the largest there is.
+        number = max(-(2**63), min(int(seconds), 2**63 - 1)) if plain else 0
     else:
         number = seconds if isinstance(seconds, int) and not isinstance(seconds, bool) else 0
     return show_duration(wrap_duration(number * SECOND))

@@ -76,9 +76,11 @@ def wrap_duration(nanoseconds: int) -> int:
 
 
 def _fraction(digits: str, unit: int) -> int:
-    # Go stops adding digits when they fill 63 bits and calculates in float64.
-    digits = digits[:18]
-    return int(float(int(digits)) * (float(unit) / 10.0 ** len(digits))) if digits else 0
+    # Go adds digits as long as they fit in 63 bits, then calculates in float64.
+    count = min(len(digits), 19)
+    if count == 19 and int(digits[:19]) > _MOST:
+        count = 18
+    return int(float(int(digits[:count])) * (float(unit) / 10.0**count)) if count else 0
 
 
 def _decimal(value: int, unit: int) -> str:

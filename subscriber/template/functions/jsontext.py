@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
 
 from subscriber.model.event import Json
+from subscriber.model.problem import excerpt
 from subscriber.template.functions.arguments import text
 from subscriber.template.functions.registry import Encoded, FunctionError, Run, function
 
@@ -109,7 +110,7 @@ def from_json(value: Json) -> Json:
 def must_from_json(value: Json) -> Json:
     """Numbers become float64, as in Go."""
     try:
-        return decode(text(value))
+        return decode(text(value), beyond_float=_refuse)
     except ValueError as error:
         raise FunctionError(f"the value is not JSON: {error}") from None
 
@@ -179,15 +180,24 @@ def format_plain(written: str) -> str:
     return sign + digits[:point] + (f".{fraction}" if fraction else "")
 
 
-def decode(source: str) -> Json:
+def decode(source: str, *, beyond_float: Callable[[str], Json] = lambda digits: None) -> Json:
     """Read JSON as Go's json.Unmarshal into an empty interface does: every number is a float.
+
+    Args:
+        source: the text.
+        beyond_float: gives the value of a number that is too large for a float64.
 
     Raises:
         ValueError: it is not JSON; the text says where.
     """
+
+    def number(digits: str) -> Json:
+        value = float(digits)
+        return value if math.isfinite(value) else beyond_float(digits)
+
     try:
         value: Json = json.loads(
-            source, parse_int=_number, parse_float=_number, parse_constant=_constant
+            source, parse_int=number, parse_float=number, parse_constant=_refuse
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg.lower()} at character {error.pos + 1}") from None
@@ -211,13 +221,8 @@ def _readable(value: str) -> str:
     return _BROKEN.sub("\ufffd", value)
 
 
-def _number(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
-
-
-def _constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
+def _refuse(number: str) -> Json:
+    raise ValueError(f"{excerpt(number)} is no number that JSON and a float64 can hold")
 
 
 def _encoded(value: Json, *, html: bool) -> Encoded:

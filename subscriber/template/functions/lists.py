@@ -84,14 +84,14 @@ def initial(values: Json) -> Json:
 
 @function(
     "append",
-    signature="append list value",
-    doc="The list with one more item at its end.",
+    signature="append list value...",
+    doc="The list with the values added at its end.",
     category="lists",
     examples=[('{{append .items "c" | toJson}}', {"items": ["a", "b"]}, '["a","b","c"]')],
 )
-def append(values: Json, value: Json) -> Json:
-    """A new list."""
-    return [*sequence(values, "the list"), value]
+def append(values: Json, *added: Json) -> Json:
+    """A new list; sprig takes one value, Alertmanager any number."""
+    return [*sequence(values, "the list"), *added]
 
 
 @function(

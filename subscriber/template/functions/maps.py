@@ -164,7 +164,7 @@ def merge(values: Json, *others: Json) -> Json:
 @function(
     "mergeOverwrite",
     signature="mergeOverwrite map other...",
-    doc="Like `merge`, but the later map wins unless its value is empty.",
+    doc="Like `merge`, but the later map wins.",
     category="maps",
     examples=[
         ("{{mergeOverwrite .a .b | toJson}}", {"a": {"x": 1}, "b": {"x": 2}}, '{"x":2}'),
@@ -188,6 +188,6 @@ def _merge(into: dict[str, Json], other: dict[str, Json], *, overwrite: bool) ->
         present = merged.get(key)
         if isinstance(present, dict) and isinstance(value, dict):
             merged[key] = _merge(present, value, overwrite=overwrite)
-        elif key not in merged or not present or (overwrite and value):
+        elif overwrite or not present:
             merged[key] = value
     return merged

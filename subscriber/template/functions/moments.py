@@ -36,7 +36,7 @@ _PIECE = re.compile(
     r"|[.,](?:0+|9+)(?![0-9])"
 )
 _ZONED = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(-?[0-9]{4,9})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
     r"(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))?)?"
 )
@@ -114,13 +114,18 @@ def zone_named(name: str) -> tzinfo | None:
         return UTC
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # unknown, a folder of the database, or no name at all
+    except (KeyError, OSError, ValueError):  # unknown, a folder of the database, no name at all
         return None
 
 
 def fixed_zone(offset: int) -> tzinfo:
-    """The zone that is always so many seconds east of UTC."""
-    return timezone(timedelta(seconds=offset)) if offset else UTC
+    """The zone that is always so many seconds east of UTC.
+
+    It is UTC if RFC 3339 cannot write the offset (it has seconds, or a day and more).
+    """
+    if offset == 0 or offset % 60 or abs(offset) >= _DAY:
+        return UTC
+    return timezone(timedelta(seconds=offset))
 
 
 def read_rfc3339(source: str) -> Moment | None:

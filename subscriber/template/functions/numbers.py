@@ -252,8 +252,9 @@ def divf(number: Json, *divisors: Json) -> Json:
     category="numbers",
     examples=[("{{round .score 1}}", {"score": 87.25}, "87.3"), ("{{round 87.6 0}}", None, "88")],
 )
-def rounded(number: Json, places: Json, threshold: Json = 0.5) -> Json:
-    """Sprig's formula, whose doubts are kept."""
+def rounded(number: Json, places: Json, *thresholds: Json) -> Json:
+    """Sprig's formula, with its quirks; thresholds after the first mean nothing."""
+    threshold = thresholds[0] if thresholds else 0.5
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):
         raise FunctionError("the threshold must be a number")
     power = _power_of_ten(whole(places, "the places"))
@@ -315,7 +316,7 @@ def _decimal(
     try:
         return float(result)
     except OverflowError:
-        return math.copysign(math.inf, result)
+        return math.inf if result > 0 else -math.inf
 
 
 def _exact(value: Json) -> Fraction:

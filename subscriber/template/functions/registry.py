@@ -16,10 +16,10 @@ A function is an ordinary Python callable with a `Function` record beside it, ma
 
 Rules:
 
-- Arguments are positional and arrive as plain JSON values: None (Go's nil, and a missing key), bool,
-  int (Go's int), float (float64), str, list and dict. A str may be an `Encoded`, an int may be a
-  subclass: test with isinstance (bool before int). Arguments are shared with the event: never change
-  one, build a new value.
+- Arguments are positional and arrive as plain JSON values: None (Go's nil, and a missing key),
+  bool, int (Go's int), float (float64), str, list and dict. A str may be an `Encoded`, an int may
+  be a subclass: test with isinstance (bool before int). Arguments are shared with the event: never
+  change one, build a new value.
 - A piped value arrives as the *last* argument, as in Go: ``{{.name | trunc 2}}`` calls
   ``trunc(2, name)``; in the Jinja dialect ``{{ name | trunc(2) }}`` calls the same.
 - Results are JSON values too; never another type.

@@ -4,8 +4,8 @@ Rules: what Go accepts is accepted, with its indulgences (spaces in any number w
 one, fractions of a second that the layout does not mention, ``5`` where it says ``05`` only for
 hours); what it refuses gives None.
 
-This module does not know zones by name: an abbreviation counts as UTC unless it is GMT+n, which is
-also what Go does in a place that is in UTC.
+This module does not know zones by name: an abbreviation counts as UTC, as in Go when the machine is
+in UTC.
 """
 
 from __future__ import annotations
@@ -188,9 +188,7 @@ def _read_abbreviation(reader: _Reader) -> None:
         reader.at += 3
         reader.offset = 0
         return
-    name = reader.take(_ABBREVIATION)[0]
-    if reader.offset is None and name.startswith("GMT"):
-        reader.offset = int(name[3:] or 0) * 3600
+    reader.take(_ABBREVIATION)
 
 
 def _read_offset(reader: _Reader, piece: str) -> None:
