@@ -131,13 +131,23 @@ async def _play(session: Session, screen: Timeline, stopping: asyncio.Event) -> 
                 await stopping.wait()
 
 
+def _near(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    here = f"{Path.cwd()}/"
+    return str(path).replace(here, "")
+
+
 def _say_what_next(session: Session, screen: Timeline) -> None:
+    from subscriber.service.rulebook import packs_folder  # noqa: PLC0415
+
     stage = session.stage
     server = stage.embedded.url if stage.embedded else "nats://your-server:4222"
     screen.say()
     screen.say("Running. From another terminal:")
-    screen.say("  publish an event of your own")
-    screen.say(f"    NATS_URL={server} .venv/bin/pagerduty-subscriber send my-event.json")
+    example = packs_folder() / "keptn" / "problem" / "cases" / "open.event.json"
+    command = f"{Path(sys.argv[0]).parent / 'pagerduty-subscriber'} send {_near(example)}"
+    screen.say("  publish an event (this one, or your own file)")
+    screen.say(f"    NATS_URL={server} {_near(Path(command))}")
     if stage.simulator is not None:
         screen.say(f"  see what PagerDuty holds     {stage.simulator.url}/")
     if session.url:

@@ -53,8 +53,9 @@ class NatsSpec(Section):
     """Where a consumer that did not exist before starts: at new events, or at all still stored."""
     replicas: int = Field(default=1, ge=1, le=5)
     """Copies of streams and buckets that we create."""
-    ack_wait: Seconds = 60.0
-    """After this long without a sign of life a message goes to another replica."""
+    ack_wait: Seconds = 30.0
+    """After this long without a sign of life a message goes to another replica. What is in hand
+    when a replica or a NATS server dies comes back after it."""
     max_in_flight: int = Field(default=512, ge=1, le=65536)
     """Messages in hand at once, per process."""
     startup_timeout: Seconds = 60.0

@@ -17,7 +17,7 @@ from subscriber.ports.http import SenderOptions
 from subscriber.ports.nats.ledger import LedgerOptions
 from subscriber.ports.nats.options import ConsumerOptions, FirstStart, NatsOptions, StreamOptions
 
-LEASE_ABOVE_TIMEOUT = 15.0
+LEASE_ABOVE_TIMEOUT = 10.0
 """Seconds that a claim on a key outlives the longest call to PagerDuty."""
 
 
