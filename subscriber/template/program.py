@@ -50,7 +50,7 @@ class Program:
             raise Fault(
                 "the template is nested too deeply", 0, reason=Reason.TEMPLATE_LIMIT
             ) from error
-        self._jinja = JinjaTemplate.from_code(environment, code, {})
+        self._jinja = JinjaTemplate.from_code(environment, code, environment.globals)
         self._root = self._jinja.root_render_func
         self.spread = spread
 

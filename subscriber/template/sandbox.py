@@ -11,14 +11,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import nodes, pass_context
+from jinja2 import ChainableUndefined, StrictUndefined, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
+from jinja2.utils import Namespace
 
 from subscriber.template.functions import FUNCTIONS
 from subscriber.template.functions.registry import Function, FunctionError
 from subscriber.template.limits import Pieces, Run
-from subscriber.template.semantics import access, variables
+from subscriber.template.semantics import access, jinjavalues, variables
 from subscriber.template.semantics.builtins import BUILTINS
 from subscriber.template.semantics.encode import inside_string, json_key, json_value
 from subscriber.template.semantics.show import text
@@ -39,9 +42,29 @@ class _Generator(CodeGenerator):
 
 
 class Environment(ImmutableSandboxedEnvironment):
-    """A sandbox with our code generator and nothing else to call."""
+    """A sandbox with our code generator, where a dot reaches JSON and nothing else."""
 
     code_generator_class = _Generator
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """``obj.attribute``: a key of a map."""
+        return jinjavalues.item(self, obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """``obj[argument]``: a key of a map, an index of a list."""
+        return jinjavalues.item(self, obj, argument)
+
+    def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A filter named by a text, as ``map`` does; ours cannot be reached like this."""
+        if name not in JINJA_FILTERS:
+            raise Fault(f'there is no filter "{name}" to use by name')
+        return super().call_filter(f"by-name.{name}", *args, **kwargs)
+
+    def call_test(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A test named by a text, as ``select`` does."""
+        if name not in JINJA_TESTS:
+            raise Fault(f'there is no test "{name}"')
+        return super().call_test(name, *args, **kwargs)
 
 
 def _library(function: Function) -> Callable[..., Any]:
@@ -153,13 +176,102 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
     return filters
 
 
+# Jinja's filters that cannot grow what they are given.
+_JINJAS = (
+    "abs capitalize count d default dictsort first float int last length list lower map max min"
+    " reject rejectattr reverse round select selectattr sort string sum title trim truncate unique"
+    " upper wordcount"
+).split()
+_OURS: dict[str, Callable[..., Any]] = {
+    "join": jinjavalues.join,
+    "replace": jinjavalues.replace,
+    "items": lambda value, run: jinjavalues.method(value, run, "items"),
+    "tojson": lambda value, run: jinjavalues.tojson(value),
+}
+JINJA_FILTERS = frozenset([*_JINJAS, *_OURS])
+"""Filters of the Jinja dialect that are Jinja's own; they win over functions of the same name."""
+
+JINJA_TESTS = frozenset(TESTS) - {"callable", "escaped", "filter", "test", "sameas"}
+"""Tests of the Jinja dialect."""
+
+
+def _jinja_filters() -> dict[str, Callable[..., Any]]:
+    """The Jinja dialect's own filters: with the run first, and again for use by name."""
+    filters: dict[str, Callable[..., Any]] = {}
+    for name in _JINJAS:
+        function = jinjavalues.paid(_with_context(FILTERS[name]))
+        filters[f"jinja.{name}"] = pass_context(function)
+        filters[f"by-name.{name}"] = pass_context(_by_name(function))
+    for name, function in _OURS.items():
+        filters[f"jinja.{name}"] = function
+        filters[f"by-name.{name}"] = pass_context(_by_name(_without_run(function)))
+    return filters | {
+        "go.text": jinjavalues.text,
+        "go.inside_string": jinjavalues.string,
+        "go.json_value": jinjavalues.value_,
+        "go.json_key": jinjavalues.key,
+        "jinja.captured": jinjavalues.captured,
+        "jinja.each": jinjavalues.each,
+        "jinja.argument": jinjavalues.argument,
+        "jinja.method": jinjavalues.method,
+        "jinja.range": jinjavalues.range_,
+        "jinja.add": jinjavalues.add,
+        "jinja.multiply": jinjavalues.multiply,
+        "jinja.power": jinjavalues.power,
+        "jinja.remainder": jinjavalues.remainder,
+        "jinja.concat": jinjavalues.concat,
+        "jinja.charge": lambda run, steps: run.charge(steps),
+    }
+
+
+_FIRST: dict[str, Callable[[Any], Any]] = {
+    "context": lambda context: context,
+    "eval_context": lambda context: context.eval_ctx,
+    "environment": lambda context: context.environment,
+}
+
+
+def _with_context(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of Jinja that takes the context first, whatever it wants first itself."""
+    wanted = getattr(function, "jinja_pass_arg", None)
+    if wanted is None:
+        return lambda _, value, *args, **kwargs: function(value, *args, **kwargs)
+    pick = _FIRST[wanted.name]
+    return lambda context, value, *args, **kwargs: function(pick(context), value, *args, **kwargs)
+
+
+def _without_run(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda _, value, run, *args, **kwargs: function(value, run, *args, **kwargs)
+
+
+def _by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda context, value, *args, **kwargs: function(
+        context, value, context.parent["__run"], *args, **kwargs
+    )
+
+
+_UNDEFINED: dict[str, type[Undefined]] = {
+    "error": StrictUndefined,
+    "default": Undefined,
+    "zero": ChainableUndefined,
+}
+
+
 @lru_cache(maxsize=8)
 def environment(dialect: str, missing: str) -> Environment:
     """The environment of a dialect and a way of treating missing keys."""
-    made = Environment(autoescape=False, optimized=False, cache_size=0)
-    made.add_extension("jinja2.ext.loopcontrols")
-    made.filters.clear()
-    made.tests.clear() if dialect == "go" else None
-    made.globals.clear()
+    made = Environment(
+        autoescape=False,
+        optimized=False,
+        cache_size=0,
+        undefined=_UNDEFINED[missing],
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    for table in (made.filters, made.tests, made.globals):
+        table.clear()
     made.filters.update(_filters(missing))
+    if dialect == "jinja":
+        made.filters.update(_jinja_filters())
+        made.tests.update({name: TESTS[name] for name in JINJA_TESTS})
+        made.globals["namespace"] = Namespace
     return made

@@ -14,6 +14,10 @@ from grammar import Grammar
 from oracle import compared, version
 
 BATCH = 1000
+EXPLAINED = (
+    # Go's slice takes no index straight from the data; see docs/templates.md.
+    "cannot index slice/array with type interface {}",
+)
 
 
 def main() -> int:
@@ -30,7 +34,7 @@ def main() -> int:
         answers = compared(batch)
         rendered += sum(theirs.text is not None for _, theirs, _ in answers)
         for case, theirs, mine in answers:
-            if mine.agrees(theirs):
+            if mine.agrees(theirs) or any(text in theirs.error for text in EXPLAINED):
                 continue
             found += 1
             if found <= options.show:
