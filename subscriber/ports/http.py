@@ -41,6 +41,8 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ConnectionTimeoutError, "connect"),
     (aiohttp.ClientHttpProxyError, "connect"),  # the proxy refused to connect us
     (aiohttp.InvalidURL, "connect"),
+    (aiohttp.NonHttpUrlClientError, "connect"),
+    (httpx.InvalidURL, "connect"),
     (TimeoutError, "timeout"),
 )
 _MAYBE_ACCEPTED = "reset"
@@ -198,5 +200,5 @@ def _fault(error: BaseException | None) -> str:
 def _detail(error: BaseException | None, request: Request) -> str:
     """What went wrong, and with which host; aiohttp's texts hold no body."""
     text = " ".join(str(error).split())[:200] or "no further information"
-    host = httpx.URL(request.url).host if "://" in request.url else request.url
+    host = request.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
     return f"{host}: {type(error).__name__}: {text}"
