@@ -27,7 +27,7 @@ def complain(problem: Problem) -> None:
         where = f"{one.where}: " if one.where else ""
         typer.echo(f"{where}{one.message}", err=True)
         if isinstance(one, TemplateError) and one.source_line:
-            typer.echo(one.excerpt(), err=True)
+            typer.echo(one.caret(), err=True)
         if one.hint:
             typer.echo(f"  hint: {one.hint}", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ def functions(
         pagerduty-subscriber functions trunc
     """
     from subscriber.config import nearest  # noqa: PLC0415
-    from subscriber.template.functions import catalogue  # noqa: PLC0415
+    from subscriber.template.functions.catalogue import catalogue  # noqa: PLC0415
 
     known = catalogue()
     if name:
@@ -30,8 +31,9 @@ def functions(
             raise typer.Exit(2)
         for function in found:
             typer.echo(f"{function.signature}\n  {function.doc}")
-            for example in function.examples:
-                typer.echo(f"  {example.source}\n    -> {example.output}")
+            for template, data, output in function.examples:
+                given = "" if data is None else f"   with {json.dumps(data, ensure_ascii=False)}"
+                typer.echo(f"  {template}{given}\n    -> {output}")
         return
     category = ""
     for function in known:

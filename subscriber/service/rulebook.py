@@ -70,7 +70,7 @@ def rule_sources(
     *,
     folder: Path | None = None,
     packs: Mapping[str, ShippedRule] | None = None,
-) -> list[RuleSource]:
+) -> tuple[list[RuleSource], list[Problem]]:
     """All active rules in order: the configuration's, then what else the packs ship.
 
     Args:
@@ -79,8 +79,8 @@ def rule_sources(
         folder: where relative `body_file`s of the configuration are looked up.
         packs: the shipped rules, read from the package when left out.
 
-    Raises:
-        ConfigError: unknown packs or rules, missing body files.
+    Returns:
+        the rules that were found, and the faults: unknown packs or rules, missing body files.
     """
     shipped = load_packs() if packs is None else packs
     faults: list[Problem] = []
@@ -104,12 +104,31 @@ def rule_sources(
             faults.append(
                 Problem(Reason.UNKNOWN_RULE, f"no pack is called {pack!r}", where=where, hint=hint)
             )
-    for rule in shipped.values():
-        if rule.pack in config.packs and rule.name not in taken:
-            sources.append(_shipped_source(rule, faults))
-    if faults:
-        raise ConfigError(faults)
-    return sources
+    default = [
+        rule for rule in shipped.values() if rule.pack in config.packs and rule.name not in taken
+    ]
+    if (
+        config.services
+        and DEFAULT_SERVICE not in config.services
+        and any(map(_pages_default, default))
+    ):
+        faults.append(
+            Problem(
+                Reason.UNKNOWN_SERVICE,
+                f"the shipped rules page a service called {DEFAULT_SERVICE!r}, and none is",
+                where=document.where(("services",), key=True) if document else "services",
+                hint=f"add `{DEFAULT_SERVICE}` to services, or switch the packs off (`packs: []`)"
+                " and `use:` single rules with a `service` of their own",
+            )
+        )
+        default = []
+    sources.extend(_shipped_source(rule, faults) for rule in default)
+    return sources, faults
+
+
+def _pages_default(rule: ShippedRule) -> bool:
+    spec = rule.spec
+    return spec.enabled and (spec.service is None or spec.service == DEFAULT_SERVICE)
 
 
 def load_rules(
@@ -120,11 +139,14 @@ def load_rules(
     Raises:
         ConfigError: every fault of every rule.
     """
-    return compile_rules(
-        rule_sources(config, document, folder=folder),
-        service_names(config),
-        client=config.pagerduty.client,
-    )
+    sources, faults = rule_sources(config, document, folder=folder)
+    try:
+        rules = compile_rules(sources, service_names(config), client=config.pagerduty.client)
+    except ConfigError as error:
+        faults.extend(error.problems)
+    if faults:
+        raise ConfigError(faults)
+    return rules
 
 
 def service_names(config: Config) -> Iterable[str]:

@@ -82,7 +82,8 @@ def packs() -> dict[str, ShippedRule]:
 def rule_set() -> RuleSet:
     """All of them compiled, as a first installation has them."""
     config = Config()
-    sources = rule_sources(config, packs=packs())
+    sources, faults = rule_sources(config, packs=packs())
+    assert not faults
     return compile_rules(sources, service_names(config), client=config.pagerduty.client)
 
 
