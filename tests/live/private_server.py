@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from subscriber.ports.embedded import EmbeddedNats
-from subscriber.ports.interfaces import Held, Source
-from subscriber.ports.nats.connect import NatsConnection
+from subscriber.ports.interfaces import Held, PortUnavailable, Source
+from subscriber.ports.nats.connect import ApiError, NatsConnection
 from subscriber.ports.nats.options import (
     ConnectionListener,
     ConsumerOptions,
@@ -132,3 +133,47 @@ class LeakyPipe:
                     await sink.drain()
         sink.close()
         self._writers.discard(sink)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago (cluster routes must be known before the start)."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@asynccontextmanager
+async def cluster(folder: Path, size: int = 3) -> AsyncIterator[list[EmbeddedNats]]:
+    """Servers that keep JetStream together; ready when they have a leader."""
+    ports = free_ports(size)
+    routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+    servers = [
+        EmbeddedNats(
+            folder / f"n{index}",
+            arguments=(
+                *("--server_name", f"n{index}", "--cluster_name", "c"),
+                *("--cluster", f"nats://127.0.0.1:{port}", "--routes", routes),
+            ),
+        )
+        for index, port in enumerate(ports)
+    ]
+    try:
+        for server in servers:
+            await server.start()
+        async with NatsConnection(quick(servers[0].url)) as connection:
+            deadline = asyncio.get_running_loop().time() + 30
+            while True:
+                with suppress(PortUnavailable, ApiError):
+                    await connection.api("INFO")
+                    break
+                assert asyncio.get_running_loop().time() < deadline, "no leader"
+                await asyncio.sleep(0.1)
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()

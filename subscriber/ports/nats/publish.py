@@ -7,6 +7,7 @@ message has gone out as plain NATS has it, and the server's receipt of it is con
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from subscriber.ports.nats.exchange import NO_RESPONDERS
 MESSAGE_ID = "Nats-Msg-Id"
 _TRIES = 3
 _REMEMBERED = 1000
+_NOBODY_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5)
 _HELD_SECONDS, _NOT_HELD_SECONDS = 60.0, 2.0
 
 
@@ -35,7 +37,7 @@ class Receipt:
 async def store(
     connection: NatsConnection, subject: str, data: bytes, headers: Mapping[str, str]
 ) -> Receipt | None:
-    """Publish until a stream confirms; None when no stream holds the subject.
+    """Publish until a stream confirms; None when nobody takes it (no stream, or no leader).
 
     `headers` must carry a ``Nats-Msg-Id``: it makes the repetition safe.
 
@@ -78,12 +80,19 @@ class NatsPublisher:
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
     ) -> None:
         """Publish, and wait until a stream has stored it when one holds the subject."""
-        if await self._is_held(subject):
-            given = dict(headers or {})
-            given.setdefault(MESSAGE_ID, uuid.uuid4().hex)
+        given = dict(headers or {})
+        given.setdefault(MESSAGE_ID, uuid.uuid4().hex)
+        for pause in _NOBODY_PAUSES:
+            if not await self._is_held(subject):
+                break
             if await store(self._connection, subject, data, given) is not None:
                 return
-            self._held.pop(subject, None)  # the stream is gone; the request reached nobody
+            # Nobody took it. Either the stream is gone, or it is between two leaders; only in the
+            # first case may the message go out without being stored.
+            self._held.pop(subject, None)
+            await asyncio.sleep(pause)
+        else:
+            raise PortUnavailable(f"NATS: the stream that holds {subject} has no leader")
         await self._connection.publish(subject, data, headers=headers)
         await self._connection.ping()  # the server has it
 
