@@ -245,6 +245,30 @@ async def test_a_reset_is_a_reset(kind: str, simulator: Simulator) -> None:
     writer.close()
 
 
+def test_resets_and_stops_on_uvloop_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def life() -> None:
+        config = SimulatorConfig(faults=(parse_fault("reset-after:next=1"),))
+        async with running(config) as simulator:
+            async with httpx.AsyncClient(base_url=simulator.url) as client:
+                with pytest.raises(httpx.ReadError):
+                    await client.post("/v2/enqueue", json=event())
+                assert (await client.post("/v2/enqueue", json=event())).status_code == 202
+            simulator.switch("timeout-before")
+            reader, writer = await asyncio.open_connection(simulator.host, simulator.port)
+            writer.write(b"POST /v2/enqueue HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+            await simulator.until(lambda simulator: len(simulator.calls) == 3)
+            began = time.monotonic()
+        assert time.monotonic() - began < 0.5
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    uvloop.run(life())
+
+
 async def test_silence_ends_by_itself(simulator: Simulator, client: httpx.AsyncClient) -> None:
     simulator.switch("timeout-after:seconds=0.1")
     with pytest.raises(httpx.RemoteProtocolError):

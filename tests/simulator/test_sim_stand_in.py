@@ -100,9 +100,12 @@ def test_no_limit_and_a_limit_of_zero() -> None:
 
 def test_windows_of_silent_keys_are_let_go() -> None:
     rates = Rates(1, 60)
-    for number in range(MOST_KEYS + 1):
+    for number in range(MOST_KEYS):
         assert rates.admit(f"{number:032}", 0.0) is None
-    assert rates.admit(f"{0:032}", 0.0) is None, "forgotten"
+    assert rates.admit(f"{0:032}", 0.0) == 60, "heard again, so not the next to go"
+    assert rates.admit(f"{MOST_KEYS:032}", 0.0) is None
+    assert rates.admit(f"{0:032}", 0.0) == 60
+    assert rates.admit(f"{1:032}", 0.0) is None, "forgotten"
     assert rates.admit(f"{MOST_KEYS:032}", 0.0) == 60
 
 
