@@ -204,7 +204,7 @@ def _build(source: Source, context: Context, *, trace: bool) -> Built:
     )
 
 
-def compile(  # noqa: A001 - the public name, see ARCHITECTURE
+def compile(
     source: str,
     *,
     name: str = "template",

@@ -1,9 +1,9 @@
 """What each action of a template prints: text, or JSON for the place it is written to.
 
-Rules: this works on Jinja's nodes, so both dialects share it. Every printed expression is wrapped in
-the placeholder filter ``emit``; here it becomes the filter for its place: plain text, the inside of a
-JSON string, a JSON value or the key of an object. Branches must end where they began, loops too, and
-a called template is compiled once for every place that it is called in.
+Rules: this works on Jinja's nodes, so both dialects share it. Every printed expression is wrapped
+in the placeholder filter ``emit``; here it becomes the filter for its place: plain text, the inside
+of a JSON string, a JSON value or the key of an object. Branches must end where they began, loops
+too, and a called template is compiled once for every place that it is called in.
 """
 
 from __future__ import annotations
@@ -106,13 +106,13 @@ class JsonEscaper:
     """
 
     def __init__(self, define: Define, locate: Locate) -> None:
-        self.define = define
-        self.locate = locate
+        self._define = define
+        self._locate = locate
         self.trees: dict[str, nodes.Template] = {}
         self.proven = True
-        self.ends: dict[str, State] = {}
-        self.assumed: set[str] = set()
-        self.loops: list[tuple[State, list[State]]] = []  # start, and how jumps leave
+        self._ends: dict[str, State] = {}
+        self._assumed: set[str] = set()
+        self._loops: list[tuple[State, list[State]]] = []  # start, and how jumps leave
 
     def document(self, tree: nodes.Template, length: int) -> nodes.Template:
         """Escape a whole document.
@@ -120,7 +120,7 @@ class JsonEscaper:
         Raises:
             BrokenPlace: the literal text can never be JSON, or a branch changes the place.
         """
-        end = self.body(tree.body, State())
+        end = self._body(tree.body, State())
         if end is None:
             self.proven = False
             return tree
@@ -130,120 +130,120 @@ class JsonEscaper:
             raise BrokenPlace(error, error.index) from None
         return tree
 
-    def body(self, body: Sequence[nodes.Node], state: State | None) -> State | None:
+    def _body(self, body: Sequence[nodes.Node], state: State | None) -> State | None:
         for node in body:
             if state is None:  # behind a break: never reached, but still compiled
-                self.node(node, self.loops[-1][0])
+                self._node(node, self._loops[-1][0])
             else:
-                state = self.node(node, state)
+                state = self._node(node, state)
         return state
 
-    def node(self, node: nodes.Node, state: State) -> State | None:
+    def _node(self, node: nodes.Node, state: State) -> State | None:
         if isinstance(node, nodes.Output):
             for child in node.nodes:
-                state = self.printed(child, state)
+                state = self._printed(child, state)
             return state
         if isinstance(node, nodes.If):
-            return self.branch(node, state)
+            return self._branch(node, state)
         if isinstance(node, nodes.For):
-            return self.loop(node, state)
+            return self._loop(node, state)
         if isinstance(node, nodes.Break | nodes.Continue):
-            self.loops[-1][1].append(state)
+            self._loops[-1][1].append(state)
             return None
         if isinstance(node, nodes.With | nodes.Scope):
-            return self.body(node.body, state)
+            return self._body(node.body, state)
         if isinstance(node, nodes.AssignBlock | nodes.Macro):
             # What is captured is a text; it is escaped where it is printed.
             for output in node.find_all(nodes.Output):
                 output.nodes = [_as_text(child) for child in output.nodes]
         return state
 
-    def broken(self, error: BrokenJson, node: nodes.Node) -> BrokenPlace:
-        return BrokenPlace(error, self.place(node, error.index))
+    def _broken(self, error: BrokenJson, node: nodes.Node) -> BrokenPlace:
+        return BrokenPlace(error, self._place(node, error.index))
 
-    def place(self, node: nodes.Node, index: int) -> int:
+    def _place(self, node: nodes.Node, index: int) -> int:
         text = node.data if isinstance(node, nodes.TemplateData) else ""
-        return self.locate(node.lineno, index, text)
+        return self._locate(node.lineno, index, text)
 
-    def printed(self, child: nodes.Expr, state: State) -> State:
+    def _printed(self, child: nodes.Expr, state: State) -> State:
         try:
             if isinstance(child, nodes.TemplateData):
-                return advance(state, child.data, self.place(child, 0))
+                return advance(state, child.data, self._place(child, 0))
             assert isinstance(child, nodes.Filter)
             if child.name == INVOKE:
-                return self.call(child, state)
+                return self._call(child, state)
             if state.string:
-                self.emit(child, _INSIDE)
+                self._emit(child, _INSIDE)
                 return replace(state, glue=Glue.NOTHING)
-            self.emit(child, _KEY if state.is_key else _VALUE)
+            self._emit(child, _KEY if state.is_key else _VALUE)
             return print_value(state)
         except BrokenJson as error:
-            raise self.broken(error, child) from None
+            raise self._broken(error, child) from None
 
-    def emit(self, child: nodes.Filter, name: str) -> None:
+    def _emit(self, child: nodes.Filter, name: str) -> None:
         assert child.name in _EMITTERS
         child.name = name
         child.args = []
 
-    def joined(self, node: nodes.Node, left: State | None, right: State | None) -> State | None:
+    def _joined(self, node: nodes.Node, left: State | None, right: State | None) -> State | None:
         try:
             return join(left, right)
         except BrokenJson as error:
             error.hint = "every branch, and a loop's body, must end where it began"
-            raise self.broken(error, node) from None
+            raise self._broken(error, node) from None
 
-    def branch(self, node: nodes.If, state: State) -> State | None:
-        end = self.body(node.body, state)
+    def _branch(self, node: nodes.If, state: State) -> State | None:
+        end = self._body(node.body, state)
         for elif_ in node.elif_:
-            end = self.joined(elif_, end, self.body(elif_.body, state))
-        return self.joined(node, end, self.body(node.else_, state))
+            end = self._joined(elif_, end, self._body(elif_.body, state))
+        return self._joined(node, end, self._body(node.else_, state))
 
-    def loop(self, node: nodes.For, state: State) -> State | None:
+    def _loop(self, node: nodes.For, state: State) -> State | None:
         # Twice: first from every position that a loop could begin at here, to learn how a pass can
         # end, then from exactly those.
         start: State | None = state
-        for left in self.passed(node, widened(state)):
-            start = self.joined(node, start, left)
+        for left in self._passed(node, widened(state)):
+            start = self._joined(node, start, left)
         assert start is not None
         start = replace(start, proven=state.proven)
         end = start
-        for left in self.passed(node, start):
-            end = self.joined(node, end, left) or end
+        for left in self._passed(node, start):
+            end = self._joined(node, end, left) or end
         if node.else_:
-            return self.joined(node, end, self.body(node.else_, state))
+            return self._joined(node, end, self._body(node.else_, state))
         return end
 
-    def passed(self, node: nodes.For, start: State) -> list[State | None]:
+    def _passed(self, node: nodes.For, start: State) -> list[State | None]:
         """How one pass through a loop's body can end: at its end or by a jump."""
-        self.loops.append((start, []))
-        end = self.body(node.body, start)
-        return [end, *self.loops.pop()[1]]
+        self._loops.append((start, []))
+        end = self._body(node.body, start)
+        return [end, *self._loops.pop()[1]]
 
-    def call(self, child: nodes.Filter, state: State) -> State:
+    def _call(self, child: nodes.Filter, state: State) -> State:
         """A called template: compiled for this place, named by it."""
         assert isinstance(child.node, nodes.Const)
         name = child.node.value.partition("\0")[0]
         key = f"{name}\0{state.key}"
-        if key not in self.ends:
-            tree = self.define(name)
+        if key not in self._ends:
+            tree = self._define(name)
             if tree is None:  # undefined: fails when it is reached
                 return state
             child.node.value = key
-            self.ends[key] = replace(state, proven=False)  # what a recursive call may assume
-            loops, self.loops = self.loops, []
-            end = self.body(tree.body, state)
-            self.loops = loops
+            self._ends[key] = replace(state, proven=False)  # what a recursive call may assume
+            loops, self._loops = self._loops, []
+            end = self._body(tree.body, state)
+            self._loops = loops
             assert end is not None
-            if key in self.assumed:
-                self.joined(child, state, end)
+            if key in self._assumed:
+                self._joined(child, state, end)
                 end = replace(end, positions=end.positions | state.positions, proven=False)
             self.trees[key] = tree
-            self.ends[key] = end
+            self._ends[key] = end
             return end
         child.node.value = key
         if key not in self.trees:
-            self.assumed.add(key)
-        end = self.ends[key]
+            self._assumed.add(key)
+        end = self._ends[key]
         opened = state.open if end.brackets == state.brackets else end.open
         return replace(end, open=opened, proven=state.proven and end.proven)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import cast
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateSyntaxError
@@ -112,7 +113,8 @@ class _Resolver(NodeTransformer):
             raise self.fail("a recursive loop is not available here", node)
         weight = 1 + sum(1 for _ in node.find_all((nodes.Output, nodes.Expr))) // 2
         self.generic_visit(node)
-        node.iter = self.filter(node, node.iter, "jinja.each", [self.run, self.const(weight)])
+        subject = cast(nodes.Expr, node.iter)
+        node.iter = self.filter(node, subject, "jinja.each", [self.run, self.const(weight)])
         return node
 
     def visit_Macro(self, node: nodes.Macro) -> nodes.Node:

@@ -1,9 +1,9 @@
 """Where in a JSON document the literal text of a template has got to.
 
-A small machine, the way html/template follows HTML: which brackets are open, whether we are inside a
-string, and which things may come next. At a branch several things may come next, so a state holds a
-set of positions. Text that none of them allows is certainly broken, and refused; text that only some
-allow leaves the document unproven: the rendered text is then parsed once.
+A small machine, the way html/template follows HTML: which brackets are open, whether we are inside
+a string, and which things may come next. At a branch several things may come next, so a state holds
+a set of positions. Text that none of them allows is certainly broken, and refused; text that only
+some allow leaves the document unproven: the rendered text is then parsed once.
 
 This module does not know templates; offsets are offsets in the text given to `advance`.
 """
@@ -105,9 +105,7 @@ def _within(brackets: str) -> str:
 _SPACE = re.compile(r"[ \t\r\n]+")
 _STRING = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _SCALAR_RUN = re.compile(r'[^\s{}\[\]:,"]+')
-_SCALAR = re.compile(
-    r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\Z"
-)
+_SCALAR = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\Z")
 _CLOSING = {"}": "{", "]": "["}
 
 # What each character does to a position, inside an object, a list or at the top level.
@@ -164,7 +162,7 @@ def advance(state: State, text: str, offset: int) -> State:
             raise BrokenJson(
                 f"this is glued to {state.glue}, so that what it means depends on the event",
                 index,
-                "put both into one string: \"...{{.a}}...\"",
+                'put both into one string: "...{{.a}}..."',
             )
         state, index = _step(state, text, index, character, offset)
     return state
@@ -181,14 +179,10 @@ def _in_string(state: State, text: str, index: int) -> tuple[State, int]:
     if text[end] == "\\":
         escape = text[end : end + 2]
         raise BrokenJson(f"{escape} is not an escape of JSON", end, "a backslash is written \\\\")
-    raise BrokenJson(
-        f"a string cannot contain {ascii(text[end])}", end, "a line break is written \\n"
-    )
+    raise BrokenJson(f"a string cannot contain {text[end]!a}", end, "a line break is written \\n")
 
 
-def _step(
-    state: State, text: str, index: int, character: str, offset: int
-) -> tuple[State, int]:
+def _step(state: State, text: str, index: int, character: str, offset: int) -> tuple[State, int]:
     inside = state.inside
     if character == '"':
         state = _only(state, _STRING_STARTS[inside], "a string", index, _COMMA_HINT)
@@ -219,7 +213,7 @@ def _step(
         return replace(state, positions=frozenset({VALUE}), glue=Glue.NOTHING), index + 1
     match = _SCALAR_RUN.match(text, index)
     if match is None:
-        raise BrokenJson(f"{ascii(character)} cannot stand here", index)
+        raise BrokenJson(f"{character!a} cannot stand here", index)
     if not _SCALAR.match(match.group()):
         raise BrokenJson(
             f"{match.group()[:40]} is not JSON", index, "text needs double quotes around it"
@@ -243,7 +237,7 @@ def print_value(state: State) -> State:
         raise BrokenJson(
             f"this value is glued to {state.glue}, so that what it means depends on the event",
             0,
-            "put both into one string: \"...{{.a}}...\"",
+            'put both into one string: "...{{.a}}..."',
         )
     is_key = state.is_key
     allowed = _STRING_STARTS if is_key else _VALUE_STARTS

@@ -8,7 +8,7 @@ characters. It accepts numbers generously (``089``, ``0x0.2``); `literals` refus
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -105,6 +105,10 @@ def is_alphanumeric(character: str) -> bool:
     return character == "_" or character.isalpha() or character.isdecimal()
 
 
+_CHAIN_BEFORE = re.compile(r"(?P<parent>[$.\w]*)\.(?P<key>\w*)\Z")
+_CHAIN_AFTER = re.compile(r"(?P<key>[\w-]*)(?P<rest>[.\w]*)")
+
+
 class _Lexer:
     def __init__(self, source: str, name: str) -> None:
         self.source = source
@@ -171,7 +175,7 @@ class _Lexer:
             return match.end() if match else position
         return None
 
-    def action(self, position: int) -> Iterator[Token]:  # type: ignore[override,misc,unused-ignore]
+    def action(self, position: int) -> Generator[Token, None, int]:
         """The tokens up to and with the right delimiter; returns where the text goes on."""
         source, depth = self.source, 0
         while True:
@@ -221,9 +225,7 @@ class _Lexer:
             return Token(_KEYWORDS.get(word, Kind.IDENTIFIER), position, word)
         if character.isascii() and character.isprintable():
             return Token(Kind.CHAR, position, character)
-        raise self.fail(
-            f"{character!a} cannot be used here", position, "text needs double quotes"
-        )
+        raise self.fail(f"{character!a} cannot be used here", position, "text needs double quotes")
 
     def space(self, position: int) -> Token:
         match = _SPACE_RUN.match(self.source, position)
@@ -266,11 +268,20 @@ class _Lexer:
             return
         character = self.source[end]
         hint = "put a space before it"
-        if character == "-" and self.source[start] in ".$":
-            rest = re.match(r"[\w-]*", self.source[end:])
-            key = (self.source[start:end] + (rest.group() if rest else "")).lstrip(".$")
-            hint = f'a key with a dash is read with index, e.g. {{{{index . "{key}"}}}}'
+        if character == "-" and self.source[start] == ".":
+            hint = self.dash_hint(end)
         raise self.fail(f"{character!a} cannot follow {self.source[start:end]}", end, hint)
+
+    def dash_hint(self, dash: int) -> str:
+        """How to read the key with a dash that `.secret.slack-webhook.url` tries to read."""
+        before = _CHAIN_BEFORE.search(self.source, self.action_start, dash)
+        after = _CHAIN_AFTER.match(self.source, dash)
+        assert before is not None
+        assert after is not None
+        parent, key = before["parent"] or ".", before["key"] + after["key"]
+        rest = after["rest"].rstrip(".")
+        read = f'(index {parent} "{key}"){rest}' if rest else f'index {parent} "{key}"'
+        return f"a key with a dash is read with index: {{{{{read}}}}}"
 
     def number(self, position: int) -> Token:
         end = self.number_part(position)

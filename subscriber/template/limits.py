@@ -1,8 +1,8 @@
 """What one rendering may use: steps, text, depth; and the time it sees.
 
-Rules: the limits are checked where work can grow (a loop, a function, a text), never by a clock; the
-numbers are chosen so that the worst template ends within a second. Exceeding one is a Fault with
-TEMPLATE_LIMIT, never a hang.
+Rules: the limits are checked where work can grow (a loop, a function, a text), never by a clock;
+the numbers are chosen so that the worst template ends within a second. Exceeding one is a Fault
+with TEMPLATE_LIMIT, never a hang.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _PAY_AT_ONCE = 1_000
 class Run:
     """One rendering's allowance; `functions.registry.Run` is the part that functions see."""
 
-    __slots__ = ("_now", "steps", "templates", "time")
+    __slots__ = ("_now", "_sizes", "steps", "templates", "time")
 
     def __init__(self, now: float | None, time: object, templates: Templates) -> None:
         self.steps = MAX_STEPS
         self._now = now
+        self._sizes: dict[int, tuple[object, int]] = {}
         self.time = time
         self.templates = templates
 
@@ -66,19 +67,30 @@ class Run:
             raise too_long()
         self.charge(length // _CHARACTERS_PER_STEP)
 
-    def charge_value(self, value: object) -> None:
-        """Pay for a list or map with everything inside, shared parts as often as they occur."""
-        stack: list[Iterable[object]] = [(value,)]
-        while stack:
-            for item in stack.pop():
-                self.charge(1)
-                if isinstance(item, dict):
-                    stack.append(item.values())
-                    self.charge(len(item))
-                elif isinstance(item, list):
-                    stack.append(item)
-                elif isinstance(item, str):
-                    self.charge(len(item) // _CHARACTERS_PER_STEP)
+    def charge_value(self, value: list[Any] | dict[str, Any]) -> None:
+        """Pay for a list or map just made, with everything inside.
+
+        Shared parts count as often as they occur (that is what printing them costs), so the sizes
+        already known are kept, with their owners, for this rendering.
+        """
+        if id(value) not in self._sizes:
+            self.charge(self._measure(value))
+
+    def _measure(self, value: list[Any] | dict[str, Any]) -> int:
+        known = self._sizes.get(id(value))
+        if known is not None:
+            return known[1]
+        size = 1
+        for item in value.values() if isinstance(value, dict) else value:
+            kind = type(item)
+            if kind is str:
+                size += 1 + len(item) // _CHARACTERS_PER_STEP
+            elif kind is dict or kind is list:
+                size += self._measure(item)
+            else:
+                size += 1
+        self._sizes[id(value)] = (value, size)
+        return size
 
     def loop(self, items: range | list[object], weight: int) -> Iterable[object]:
         """The items of a loop whose body costs `weight` steps, paid for."""

@@ -11,10 +11,8 @@ from typing import TypeAlias
 
 from subscriber.template.literals import Number
 
-Frozen = dataclass(frozen=True, slots=True, kw_only=True)
 
-
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bool:
     """``true`` or ``false``."""
 
@@ -22,7 +20,7 @@ class Bool:
     value: bool
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class String:
     """A string literal's value."""
 
@@ -30,7 +28,7 @@ class String:
     value: str
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberLiteral:
     """A number or character constant."""
 
@@ -38,21 +36,21 @@ class NumberLiteral:
     number: Number
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nil:
     """``nil``."""
 
     offset: int
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
     """``.``"""
 
     offset: int
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """``.a.b``: names looked up one after the other, starting at dot."""
 
@@ -60,7 +58,7 @@ class Field:
     names: tuple[str, ...]
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
     """``$x.a.b``; `name` has its dollar."""
 
@@ -69,7 +67,7 @@ class Variable:
     names: tuple[str, ...] = ()
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """``(pipeline).a.b`` or ``function.a.b``."""
 
@@ -78,7 +76,7 @@ class Chain:
     names: tuple[str, ...]
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
     """A function's name."""
 
@@ -86,7 +84,7 @@ class Identifier:
     name: str
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """Operands beside one another: a value, or a function with its arguments."""
 
@@ -94,7 +92,7 @@ class Command:
     operands: tuple[Operand, ...]
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipe:
     """Commands joined by ``|``, and the variables that the result is given to."""
 
@@ -109,7 +107,7 @@ Operand: TypeAlias = (
 )
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """Literal text."""
 
@@ -117,7 +115,7 @@ class Text:
     text: str
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """``{{pipeline}}``: printed unless it sets a variable."""
 
@@ -125,7 +123,7 @@ class Action:
     pipe: Pipe
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class If:
     """``{{if}}``; an ``else if`` is an If alone in `orelse`."""
 
@@ -135,7 +133,7 @@ class If:
     orelse: tuple[Node, ...] | None
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class With:
     """``{{with}}``; an ``else with`` is a With alone in `orelse`."""
 
@@ -145,7 +143,7 @@ class With:
     orelse: tuple[Node, ...] | None
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
     """``{{range}}``."""
 
@@ -155,21 +153,21 @@ class Range:
     orelse: tuple[Node, ...] | None
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
     """``{{break}}``."""
 
     offset: int
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Continue:
     """``{{continue}}``."""
 
     offset: int
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invoke:
     """``{{template "name" pipeline}}``, also what a ``{{block}}`` leaves in its place."""
 
@@ -181,7 +179,7 @@ class Invoke:
 Node: TypeAlias = Text | Action | If | With | Range | Break | Continue | Invoke
 
 
-@Frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """A parsed source: every template it defines by name; `main` is the one to render."""
 

@@ -1,7 +1,7 @@
 """Compiled code and what runs it: pieces to text, exceptions to TemplateErrors.
 
-Rules: the code is Jinja's, its generator is run here and the output limit is kept here; an exception
-of compiled code finds its place by the offset it carries, else by Jinja's table of lines.
+Rules: the code is Jinja's, its generator is run here and the output limit is kept here; an
+exception of compiled code finds its place by the offset it carries, else by Jinja's table of lines.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ _MISTAKES = (
     ("Invalid control character", "a string contains a control character", ""),
     ("Invalid \\", "a string contains a wrong escape", ""),
 )
-_SEPARATE = 'in a range, write {{if $i}},{{end}} before each element with {{range $i, $x := ...}}'
+_SEPARATE = "in a range, write {{if $i}},{{end}} before each element with {{range $i, $x := ...}}"
 
 
 def json_mistake(text: str) -> tuple[str, int, str]:

@@ -67,6 +67,9 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().call_test(name, *args, **kwargs)
 
 
+_CHEAP = 64  # a shorter text is paid for with the call
+
+
 def _library(function: Function) -> Callable[..., Any]:
     """The filter that calls a library function: offset, run, arguments."""
     target, name, takes_run = function.callable, function.name, function.run
@@ -88,9 +91,9 @@ def _library(function: Function) -> Callable[..., Any]:
                 f"it is written {function.signature}",
             ) from error
         if isinstance(result, str):
-            if len(result) > 64:
+            if len(result) > _CHEAP:
                 run.charge_text(len(result))
-        elif isinstance(result, list | dict):
+        elif isinstance(result, list | dict) and not any(result is given for given in arguments):
             run.charge_value(result)
         return result
 
@@ -177,11 +180,39 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
 
 
 # Jinja's filters that cannot grow what they are given.
-_JINJAS = (
-    "abs capitalize count d default dictsort first float int last length list lower map max min"
-    " reject rejectattr reverse round select selectattr sort string sum title trim truncate unique"
-    " upper wordcount"
-).split()
+_JINJAS = [
+    "abs",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "int",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "wordcount",
+]
 _OURS: dict[str, Callable[..., Any]] = {
     "join": jinjavalues.join,
     "replace": jinjavalues.replace,

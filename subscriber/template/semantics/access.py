@@ -1,8 +1,8 @@
 """Fields of maps (``.data.result``) and the elements a range goes through.
 
 Rules: only keys of maps are fields; a missing key is an error, MISSING or None as the template's
-`missing` says; a field of nil is an error, a field of MISSING is MISSING (or an error). The one-line
-functions at the end are the hot path: they try, and only explain when that fails.
+`missing` says; a field of nil is an error, a field of MISSING is MISSING (or an error). The
+one-line functions at the end are the hot path: they try, and only explain when that fails.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def _path(names: tuple[str, ...], index: int) -> str:
 def field_functions(missing: str) -> dict[str, Callable[..., Any]]:
     """The look-up functions of the compiled code, by filter name.
 
-    ``path`` gives MISSING for a missing key (when it may be missing at all), ``path_nil`` None: what
-    an argument of a function gets. The digit is the number of names.
+    ``path`` gives MISSING for a missing key (when it may be missing at all), ``path_nil`` None:
+    what an argument of a function gets. The digit is the number of names.
     """
     walk = walker(missing)
 

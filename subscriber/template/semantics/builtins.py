@@ -1,7 +1,8 @@
 """Go's builtin functions by name, with their numbers of arguments.
 
-Rules: `and`, `or` and `not` are compiled to Python's own and only listed here for their arity; every
-other one is called with the node's offset and the Run first. Arguments are JSON values; nil is None.
+Rules: `and`, `or` and `not` are compiled to Python's own and only listed here for their arity;
+every other one is called with the node's offset and the Run first. Arguments are JSON values; nil
+is None.
 """
 
 from __future__ import annotations
@@ -102,9 +103,7 @@ BUILTINS: dict[str, Builtin] = {
     "len": Builtin(least=1, most=1, result="int", call=index.length),
     "print": Builtin(least=0, most=None, result="str", call=_print),
     "printf": Builtin(least=1, most=None, result="str", call=_printf),
-    "println": Builtin(
-        least=0, most=None, result="str", call=_println
-    ),
+    "println": Builtin(least=0, most=None, result="str", call=_println),
     "slice": Builtin(least=1, most=None, result="", call=index.slice_),
     "urlquery": Builtin(
         least=0,

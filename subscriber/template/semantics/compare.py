@@ -1,7 +1,7 @@
 """eq, ne, lt, le, gt and ge: Go's comparisons.
 
-Rules: two values are compared only when they are of one kind (an int is no float), an int and a byte
-excepted; nil equals nil and nothing else; maps and lists can only be compared with nil; only
+Rules: two values are compared only when they are of one kind (an int is no float), an int and a
+byte excepted; nil equals nil and nothing else; maps and lists can only be compared with nil; only
 numbers and text have an order.
 """
 
@@ -134,5 +134,3 @@ def gt(offset: int, run: Run, left: object, right: object) -> bool:
 def ge(offset: int, run: Run, left: object, right: object) -> bool:
     """Whether left >= right: the opposite of lt."""
     return not _ordered(offset, run, left, right)
-
-

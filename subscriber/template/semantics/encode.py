@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 from typing import cast
 
 import msgspec
@@ -42,7 +42,7 @@ def json_string(value: str) -> str:
     """A text as a JSON string, with its quotes."""
     if not value.isascii():
         value = clean(value)
-    return cast(str, encode_basestring(value))
+    return encode_basestring(value)
 
 
 def inside_string(value: object) -> str:
@@ -50,7 +50,7 @@ def inside_string(value: object) -> str:
     printed = value if type(value) is str else text(value)
     if not printed.isascii():
         printed = clean(printed)
-    return cast(str, encode_basestring(printed)[1:-1])
+    return encode_basestring(printed)[1:-1]
 
 
 def json_value(value: object) -> str:

@@ -1,8 +1,8 @@
 """Floats as Go's strconv.FormatFloat writes them.
 
 Rules: precision -1 means the fewest digits that read back as the same number; exponents have at
-least two digits. Python's own ``e`` and ``f`` round the same way; ``g`` without precision, ``b`` and
-``x`` are done here.
+least two digits. Python's own ``e`` and ``f`` round the same way; ``g`` without precision, ``b``
+and ``x`` are done here.
 """
 
 from __future__ import annotations

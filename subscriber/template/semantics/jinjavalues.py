@@ -21,8 +21,21 @@ from subscriber.template.semantics.encode import inside_string, json_string, jso
 from subscriber.template.semantics.values import Fault, type_name
 
 _LOOP = frozenset(
-    "index index0 revindex revindex0 first last length depth depth0 previtem nextitem "
-    "cycle changed".split()
+    [
+        "index",
+        "index0",
+        "revindex",
+        "revindex0",
+        "first",
+        "last",
+        "length",
+        "depth",
+        "depth0",
+        "previtem",
+        "nextitem",
+        "cycle",
+        "changed",
+    ]
 )
 _LARGEST_BITS = 4096
 _CHARACTERS_PER_STEP = 16
@@ -136,7 +149,7 @@ def method(value: Any, run: Run, name: str, *arguments: Any) -> Any:
 
 _METHODS: dict[str, Callable[..., Any]] = {
     "items": lambda value: [[key, item] for key, item in value.items()],
-    "keys": lambda value: list(value),
+    "keys": list,
     "values": lambda value: list(value.values()),
     "get": lambda value, key, default=None: value.get(key, default),
 }

@@ -2,8 +2,8 @@
 
 Rules: verbs, flags, widths, precisions, stars and argument indexes as the fmt package documents
 them, with its own words for mistakes (``%!d(string=x)``, ``%!s(MISSING)``, ``%!(EXTRA int=1)``,
-``%!(NOVERB)``, ``%!(BADINDEX)``, ``%!(BADWIDTH)``, ``%!(BADPREC)``). The only difference: ``%p`` of a
-map or list has no address to show.
+``%!(NOVERB)``, ``%!(BADINDEX)``, ``%!(BADWIDTH)``, ``%!(BADPREC)``). The only difference: ``%p`` of
+a map or list has no address to show.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from subscriber.template.semantics.floats import format_float
 from subscriber.template.semantics.quote import can_backquote, quote
@@ -31,6 +32,7 @@ _FLOAT_VERBS = {"v": ("g", -1), "F": ("f", 6)} | {
     verb: (verb, 6 if verb in "feE" else -1) for verb in "bgGxXfeE"
 }
 _MAX_RUNE = 0x10FFFF
+_LONGEST_SIMPLE = 500
 
 
 @dataclass(slots=True)
@@ -56,12 +58,43 @@ class _Flags:
         return ("0" if self.zero and zero else " ") * missing + text
 
 
-_PLAIN = re.compile(r"%([-+# 0]*)([0-9]{1,5})?(?:\.([0-9]{1,5})?)?([a-zA-Z])")
+_SIMPLE = re.compile(r"(?:[^%]|%[svd])*\Z")
 
 
 def sprintf(template: str, arguments: Sequence[object]) -> str:
     """fmt.Sprintf."""
+    pieces = _simple(template)
+    if pieces is not None and len(pieces) == 2 * len(arguments) + 1:
+        text = _filled(pieces, arguments)
+        if text is not None:
+            return text
     return _Printer(template, arguments).run()
+
+
+@lru_cache(maxsize=512)
+def _simple(template: str) -> tuple[str, ...] | None:
+    """A format of bare %s, %v and %d only: texts, with the verbs between them."""
+    if len(template) > _LONGEST_SIMPLE or not _SIMPLE.match(template):
+        return None
+    return tuple(re.split("%([svd])", template))
+
+
+def _filled(pieces: tuple[str, ...], arguments: Sequence[object]) -> str | None:
+    """A simple format filled in, None when an argument needs more than printing."""
+    out = list(pieces)
+    for place, value in enumerate(arguments):
+        verb = out[2 * place + 1]
+        if isinstance(value, str):
+            if verb == "d":
+                return None
+            out[2 * place + 1] = value
+        elif verb == "v" or (verb == "d" and type(value) is int):
+            out[2 * place + 1] = show(value)
+        else:
+            return None
+    if sum(map(len, out)) > MAX_OUTPUT:
+        raise too_long()
+    return "".join(out)
 
 
 class _Printer:

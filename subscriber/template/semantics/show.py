@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from subscriber.template.semantics.floats import show_float
-from subscriber.template.semantics.values import MAX_OUTPUT as MAX_OUTPUT
-from subscriber.template.semantics.values import MISSING, Fault, Missing, to_bytes, too_long
+from subscriber.template.semantics.values import MAX_OUTPUT, MISSING, to_bytes, too_long
 
 NO_VALUE = "<no value>"
 
@@ -101,6 +100,3 @@ def sprint_action(values: tuple[object, ...]) -> str:
     if len(values) == 1 and isinstance(values[0], str):
         return values[0]
     return sprint([NO_VALUE if value is None or value is MISSING else value for value in values])
-
-
-__all__ = ["MAX_OUTPUT", "Fault", "Missing", "show", "sprint", "sprintln", "text"]

@@ -1,8 +1,8 @@
 """Variables that are set inside expressions, such as ``{{and .x ($y := 1)}}``.
 
 Rules: compiled code keeps ordinary variables in Python's own; only a template that declares or sets
-one inside a parenthesis keeps all of its variables in a list of slots. A slot that was never reached
-is undeclared, and the next outer variable of that name counts.
+one inside a parenthesis keeps all of its variables in a list of slots. A slot that was never
+reached is undeclared, and the next outer variable of that name counts.
 """
 
 from __future__ import annotations

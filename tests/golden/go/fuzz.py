@@ -41,7 +41,10 @@ def main() -> int:
                 print(f"template {case.template!r}\n  data {case.data}  missing={case.missing}")
                 print(f"  go   {theirs.text!r} {theirs.error}\n  ours {mine.text!r} {mine.error}")
         done += len(batch)
-    print(f"{done} templates ({rendered} rendered by Go), {found} differences, {version()}, seed {options.seed}")
+    print(
+        f"{done} templates ({rendered} rendered by Go), {found} differences, "
+        f"{version()}, seed {options.seed}"
+    )
     return 1 if found else 0
 
 

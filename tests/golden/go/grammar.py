@@ -1,8 +1,8 @@
 """Random Go templates and random JSON for them.
 
-Rules: the same seed gives the same case; about nine in ten templates are well formed, the others have
-a random edit; numbers are small where they steer a loop or a width, so that neither side meets a
-limit of its own.
+Rules: the same seed gives the same case; about nine in ten templates are well formed, the others
+have a random edit; numbers are small where they steer a loop or a width, so that neither side meets
+a limit of its own.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ FORMATS = (
     "%d", "%s", "%v", "%q", "%x", "%X", "%t", "%f", "%.2f", "%8.3f", "%-8d|", "%08d", "%+d", "% d",
     "%e", "%g", "%G", "%E", "%5s|", "%-5s|", "%.1s", "%05s", "%T", "%#v", "%+v", "%#x", "%#o", "%o",
     "%O", "%b", "%c", "%U", "%#U", "%#q", "%+q", "% x", "%#X", "% #x", "%6.2f%%", "%%", "%!", "%z",
-    "%", "%5", "%.", "%d %d", "%s-%v", "%[2]d %[1]d", "%[1]v %[1]T", "%*d", "%-*d|", "%.*f", "%[5]d",
-    "%[1]*[2]d", "%[x]d", "%.3x", "%10q|", "%w", "%.0f", "%.10g", "%#g", "%#.3e", "%x %X", "%08.3f",
-    "%+.2e", "%-010d|", "%+08d", "% 05d", "%.3d", "%.0d", "%8.3d|", "%v %v %v", "%.2v", "%5t|", "%5v|",
-    "%-5v|", "%05v", "%#b", "%+x", "%#+v", "%é", "%s%s%s%s", "%+.3g", "%#08x", "%20v|", "%6c|", "%-6c|",
+    "%", "%5", "%.", "%d %d", "%s-%v", "%[2]d %[1]d", "%[1]v %[1]T", "%*d", "%-*d|", "%.*f",
+    "%[5]d",
+    "%[1]*[2]d",
+    "%[x]d", "%.3x", "%10q|", "%w", "%.0f", "%.10g", "%#g", "%#.3e", "%x %X", "%08.3f",
+    "%+.2e", "%-010d|", "%+08d", "% 05d", "%.3d", "%.0d", "%8.3d|", "%v %v %v", "%.2v", "%5t|",
+    "%5v|",
+    "%-5v|", "%05v", "%#b", "%+x", "%#+v", "%é", "%s%s%s%s", "%+.3g", "%#08x", "%20v|", "%6c|",
+    "%-6c|",
 )  # fmt: skip
 VARIADIC = ("print", "println", "html", "js", "urlquery")
 COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
@@ -132,7 +136,9 @@ class Grammar:
         if kind < 0.68 or depth <= 0:
             return self.action()
         mark = len(self.variables)
-        made = r.choice((self.if_, self.if_, self.with_, self.range_, self.range_, self.other))(depth)
+        made = r.choice((self.if_, self.if_, self.with_, self.range_, self.range_, self.other))(
+            depth
+        )
         del self.variables[mark:]
         return made
 
@@ -256,7 +262,10 @@ class Grammar:
             return f"{r.choice(('not', 'len'))} {self.operand(depth - 1)}"
         if kind < 0.97:
             subject = r.choice((".list", ".map", ".s", ".deep", self.operand(depth - 1)))
-            keys = (r.choice(("0", "1", "2", '"a"', '"b"', ".n", '"list"')) for _ in range(r.randint(0, 3)))
+            keys = (
+                r.choice(("0", "1", "2", '"a"', '"b"', ".n", '"list"'))
+                for _ in range(r.randint(0, 3))
+            )
             return f"{r.choice(('index', 'index', 'slice'))} {subject} {' '.join(keys)}"
         if kind < 0.98:
             return f"{r.choice(('call', 'nofunc', 'eq'))} {self.operands(depth, 0, 2)}"

