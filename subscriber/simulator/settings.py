@@ -5,7 +5,6 @@ The same names are options of `pagerduty-subscriber simulate` and members of PUT
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -104,8 +103,8 @@ def _whole(name: str, value: object, least: int, most: int, *, optional: bool = 
 
 
 def _number(name: str, value: object, least: float, most: float) -> None:
-    # bool is an int to Python, and nan compares false with everything
-    if type(value) not in (int, float) or not least <= value <= most or math.isnan(value):  # type: ignore[operator, arg-type]
+    # By exact type: a bool is an int to Python. NaN lies between nothing.
+    if not (type(value) in (int, float) and least <= value <= most):  # type: ignore[operator]
         raise _problem(name, f"a number from {least:g} to {most:g}", value)
 
 

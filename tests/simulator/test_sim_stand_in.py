@@ -9,6 +9,7 @@ from sim_bodies import KEY, OTHER, change, encoded, event
 
 from subscriber.model import Problem, Reason
 from subscriber.simulator import Api, Effect, SimulatorConfig, StandIn, Status, parse_fault
+from subscriber.simulator.mask import mask
 from subscriber.simulator.rates import MOST_KEYS, Rates
 from subscriber.simulator.settings import ADJUSTABLE
 from subscriber.simulator.validate import parse
@@ -230,6 +231,15 @@ def test_no_repr_shows_a_key() -> None:
     with pytest.raises(Problem) as caught:
         SimulatorConfig(known_keys=frozenset({KEY + "x"}))
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [(KEY, "****1111"), ("elevenchars", "****"), ("twelve-chars", "****hars"), ("", "****")],
+)
+def test_what_is_left_of_a_key(key: str, shown: str) -> None:
+    assert mask(key) == shown
+    assert mask(None) is mask(5) is None
 
 
 def test_a_line_per_call_cannot_drive_the_terminal() -> None:
