@@ -19,9 +19,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.request import (
+    getproxies_environment,
+    proxy_bypass_environment,  # type: ignore[attr-defined]
+)
 
 import aiohttp
 import httpx
@@ -32,6 +37,7 @@ from subscriber.pagerduty.request import Reply, Request
 from subscriber.ports.interfaces import PortUnavailable
 
 MAX_BODY = 64 * 1024
+_REMEMBERED_URLS = 64
 
 # The first class that fits tells the fault. What is raised before a byte of the request left the
 # process is "connect" or "tls"; everything else may have been accepted.
@@ -81,7 +87,7 @@ class HttpSender:
     """See `ports.interfaces.Sender`. Use it as ``async with``, or call `close`."""
 
     def __init__(self, options: SenderOptions | None = None) -> None:
-        """Raises Problem when the CA file cannot be used."""
+        """Raises Problem when the CA file or a proxy cannot be used."""
         self._options = options or SenderOptions()
         self._context = tls_context(self._options.ca_file)
         self._headers = {
@@ -92,11 +98,9 @@ class HttpSender:
         }
         timeouts = {"connect": self._options.connect_timeout, "read": None, "pool": None}
         self._extensions = {"timeout": timeouts}
-        self._transport = AiohttpTransport(
-            verify=self._context,
-            proxy=httpx.Proxy(self._options.proxy) if self._options.proxy else None,
-            client=self._session,
-        )
+        self._proxies = proxies(self._options.proxy, getproxies_environment())
+        self._transports: dict[str, AiohttpTransport] = {}
+        self._routes: dict[str, tuple[httpx.URL, AiohttpTransport]] = {}
         self._closed = False
 
     async def send(self, request: Request) -> Reply:
@@ -108,14 +112,15 @@ class HttpSender:
         limit = asyncio.timeout(self._options.total_timeout)
         try:
             async with limit:
+                url, transport = self._route(request.url)
                 outgoing = httpx.Request(
                     "POST",
-                    request.url,
+                    url,
                     content=request.body,
                     headers=self._headers,
                     extensions=self._extensions,
                 )
-                answer = await self._transport.handle_async_request(outgoing)
+                answer = await transport.handle_async_request(outgoing)
                 await _read(answer, body)
         except Exception as error:
             failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
@@ -133,7 +138,8 @@ class HttpSender:
     async def close(self) -> None:
         """Close the pool; safe to call twice."""
         self._closed = True
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def ping(self) -> None:
         """Usable; says nothing about PagerDuty."""
@@ -146,6 +152,28 @@ class HttpSender:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    def _route(self, text: str) -> tuple[httpx.URL, AiohttpTransport]:
+        """The parsed URL and the pool that leads there, remembered: there are few of them."""
+        known = self._routes.get(text)
+        if known is not None:
+            return known
+        url = httpx.URL(text)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx.InvalidURL("not an http or https URL")
+        proxy = self._proxies.get(url.scheme, "")
+        if proxy and proxy_bypass_environment(url.netloc.decode(), self._proxies):
+            proxy = ""
+        if proxy not in self._transports:
+            self._transports[proxy] = AiohttpTransport(
+                verify=self._context,
+                proxy=httpx.Proxy(proxy) if proxy else None,
+                client=self._session,
+            )
+        if len(self._routes) >= _REMEMBERED_URLS:
+            self._routes.clear()
+        self._routes[text] = (url, self._transports[proxy])
+        return self._routes[text]
+
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -154,8 +182,36 @@ class HttpSender:
                 ssl=self._context,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=not self._options.proxy,
+            # We look at the environment ourselves, once: aiohttp does for every request, in a
+            # thread, and would send a password from ~/.netrc along.
+            trust_env=False,
         )
+
+
+def proxies(option: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Which proxy leads to http and https URLs; ``no`` holds NO_PROXY's list.
+
+    Args:
+        option: a proxy for everything; it wins, and exceptions do not apply to it.
+        environment: as `urllib.request.getproxies_environment` reads it.
+
+    Raises:
+        Problem: a proxy that is not spoken to by HTTP.
+    """
+    found = {"no": "" if option else environment.get("no", "")}
+    for scheme in ("http", "https"):
+        proxy = option or environment.get(scheme) or environment.get("all", "")
+        if not proxy:
+            continue
+        found[scheme] = proxy if "://" in proxy else f"http://{proxy}"
+        if not found[scheme].startswith(("http://", "https://")):
+            raise Problem(
+                Reason.INVALID_VALUE,
+                "only HTTP proxies are supported",
+                where=found[scheme].partition("://")[0],
+                hint="set HTTPS_PROXY to an http:// or https:// URL",
+            )
+    return found
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:

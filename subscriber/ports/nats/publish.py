@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from subscriber.model import Problem, Reason
+from subscriber.model import Problem, Reason, excerpt
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import ApiError, NatsConnection, decoded
 from subscriber.ports.nats.exchange import NO_RESPONDERS
@@ -72,8 +72,10 @@ async def store(
 class NatsPublisher:
     """Publishes events; see `ports.interfaces.Publisher`."""
 
-    def __init__(self, connection: NatsConnection) -> None:
+    def __init__(self, connection: NatsConnection, *, stored_only: bool = False) -> None:
+        """With `stored_only` a message that no stream would keep is a `Problem` and stays here."""
         self._connection = connection
+        self._stored_only = stored_only
         self._held: dict[str, tuple[bool, float]] = {}
 
     async def publish(
@@ -93,6 +95,13 @@ class NatsPublisher:
             await asyncio.sleep(pause)
         else:
             raise PortUnavailable(f"NATS: the stream that holds {subject} has no leader")
+        if self._stored_only:
+            raise Problem(
+                Reason.STREAM_CONFLICT,
+                "no stream holds this subject any more",
+                where=excerpt(subject),
+                hint="a message published there would be lost when nobody listens at that moment",
+            )
         await self._connection.publish(subject, data, headers=headers)
         await self._connection.ping()  # the server has it
 

@@ -15,7 +15,7 @@ import trustme
 
 from subscriber.model import Problem, Reason
 from subscriber.pagerduty.request import Api, Reply, Request
-from subscriber.ports.http import MAX_BODY, HttpSender, SenderOptions, user_agent
+from subscriber.ports.http import MAX_BODY, HttpSender, SenderOptions, proxies, user_agent
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.memory import MemorySender
 
@@ -448,6 +448,52 @@ async def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch, way: str) -> Non
             reply = await http.send(request("http://pagerduty.example/v2/enqueue"))
     assert reply.status == 202
     assert lines == ["POST http://pagerduty.example/v2/enqueue HTTP/1.1"]
+
+
+async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("http_proxy", "http://127.0.0.1:1"), ("no_proxy", "localhost,127.0.0.1")):
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
+    async with Server(answer_for_ever) as server, sender() as http:
+        assert (await http.send(request(server.url))).status == 202
+        assert (await http.send(request("http://other.example/"))).fault == "connect"
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "expected"),
+    [
+        ("", {}, {"no": ""}),
+        ("", {"https": "http://p:1"}, {"no": "", "https": "http://p:1"}),
+        ("", {"all": "p:1", "no": "x"}, {"no": "x", "http": "http://p:1", "https": "http://p:1"}),
+        (
+            "http://o",
+            {"https": "http://p", "no": "*"},
+            {"no": "", "http": "http://o", "https": "http://o"},
+        ),
+    ],
+)
+def test_which_proxy(option: str, environment: dict[str, str], expected: dict[str, str]) -> None:
+    assert proxies(option, environment) == expected
+
+
+def test_a_proxy_that_is_no_http_proxy_is_refused() -> None:
+    with pytest.raises(Problem) as caught:
+        HttpSender(SenderOptions(proxy="socks5://user:secret@p:1"))
+    assert caught.value.reason is Reason.INVALID_VALUE
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_netrc_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    heads: list[str] = []
+
+    async def talk(peer: Peer) -> None:
+        heads.append("\n".join((await peer.hear())[0]).lower())
+        await peer.say(ACCEPTED)
+
+    assert (await exchange(talk)).status == 202
+    assert "authorization" not in heads[0]
 
 
 async def test_a_proxy_that_refuses_means_not_heard() -> None:
