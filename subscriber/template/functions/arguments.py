@@ -10,8 +10,11 @@ This module does not know the functions.
 from __future__ import annotations
 
 from subscriber.model.event import Json
-from subscriber.template.functions.registry import FunctionError, kind_of
+from subscriber.template.functions.registry import FunctionError, Run, kind_of
 from subscriber.template.semantics.show import show
+
+LETTERS_PER_STEP = 4
+"""How many characters of a text one step pays for, where Python looks at each."""
 
 _TEXT_HINT = "convert it with toString"
 _MISSING_HINT = 'give it a value with default, e.g. {{.name | default "unknown"}}'
@@ -27,6 +30,17 @@ def text(value: Json, name: str = "the value") -> str:
         return value
     hint = _MISSING_HINT if value is None else _TEXT_HINT
     raise FunctionError(f"{name} must be text, not {kind_of(value)}", hint=hint)
+
+
+def text_by_letters(run: Run, value: Json) -> str:
+    """The argument as text, of which each character is about to be looked at in Python.
+
+    Raises:
+        FunctionError: it is not text; or the rendering's steps are used up.
+    """
+    source = text(value)
+    run.charge(len(source) // LETTERS_PER_STEP)
+    return source
 
 
 def whole(value: Json, name: str) -> int:

@@ -16,6 +16,7 @@ import re
 
 from subscriber.model.event import Json
 
+_LONGEST = 1000
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _ZERO_DECIMAL = re.compile(r"\.0+\Z")
 _INTEGER = re.compile(
@@ -61,7 +62,7 @@ def to_float64(value: Json) -> float:
 
 def parse_int(text: str) -> int | None:
     """What Go's ``strconv.ParseInt(text, 0, 64)`` reads, or None for its errors."""
-    if not _INTEGER.fullmatch(text):
+    if len(text) > _LONGEST or not _INTEGER.fullmatch(text):
         return None
     digits = text.lstrip("+-")
     # Go writes octal with a leading 0 as well; Python wants 0o.
@@ -73,6 +74,8 @@ def parse_int(text: str) -> int | None:
 
 def parse_float(text: str) -> float | None:
     """What Go's ``strconv.ParseFloat(text, 64)`` reads, or None for its errors."""
+    if len(text) > _LONGEST:
+        return None
     plain = text.lstrip("+-").lower() if text[:2] not in {"+-", "-+", "++", "--"} else ""
     if plain in _INFINITY:
         return -math.inf if text[0] == "-" else math.inf

@@ -16,7 +16,7 @@ This module does not know how layouts are read or written.
 from __future__ import annotations
 
 import math
-from datetime import UTC
+from datetime import UTC, tzinfo
 
 from subscriber.model.event import Json
 from subscriber.model.problem import excerpt
@@ -41,6 +41,8 @@ _ZERO_TIME = "0001-01-01T00:00:00Z"
 _TIME_HINT = "a time is RFC 3339 text, e.g. 2024-05-06T07:08:09Z, or seconds since 1970; see toDate"
 _MOST_SECONDS = 10**12
 _MOST_DIGITS = 100
+_LONGEST_LAYOUT = 1000
+_ZONE_STEPS = 300
 _UNITS_ROUNDED = (
     (365 * 24 * 3600 * SECOND, "y"),
     (30 * 24 * 3600 * SECOND, "mo"),
@@ -92,7 +94,7 @@ def now(run: Run) -> Json:
 )  # fmt: skip
 def date(layout: Json, time: Json) -> Json:
     """Layout first, so that the time can be piped in."""
-    return _for_reader(time).format(text(layout, "the layout"))
+    return _for_reader(time).format(_layout(layout))
 
 
 @function(
@@ -115,10 +117,11 @@ def html_date(time: Json) -> Json:
     examples=[
         ('{{htmlDateInZone .time "Asia/Tokyo"}}', {"time": "2024-05-06T23:00:00Z"}, "2024-05-07")
     ],
+    run=True,
 )
-def html_date_in_zone(time: Json, zone: Json) -> Json:
+def html_date_in_zone(run: Run, time: Json, zone: Json) -> Json:
     """An unknown zone is UTC, as in sprig."""
-    return _in_zone(time, zone).format("2006-01-02")
+    return _in_zone(run, time, zone).format("2006-01-02")
 
 
 @function(
@@ -130,6 +133,7 @@ def html_date_in_zone(time: Json, zone: Json) -> Json:
         ('{{dateInZone "15:04 MST" .time "Europe/Vienna"}}', {"time": "2024-05-06T07:08:09Z"},
          "09:08 CEST"),
     ],
+    run=True,
 )  # fmt: skip
 @function(
     "date_in_zone",
@@ -137,10 +141,11 @@ def html_date_in_zone(time: Json, zone: Json) -> Json:
     doc="The same as `dateInZone`.",
     category="dates",
     examples=[('{{date_in_zone "15:04" 0 "Asia/Tokyo"}}', None, "09:00")],
+    run=True,
 )
-def date_in_zone(layout: Json, time: Json, zone: Json) -> Json:
+def date_in_zone(run: Run, layout: Json, time: Json, zone: Json) -> Json:
     """An unknown zone is UTC, as in sprig; tz refuses it."""
-    return _in_zone(time, zone).format(text(layout, "the layout"))
+    return _in_zone(run, time, zone).format(_layout(layout))
 
 
 @function(
@@ -152,11 +157,12 @@ def date_in_zone(layout: Json, time: Json, zone: Json) -> Json:
         ('{{tz "America/New_York" .time}}', {"time": "2024-05-06T07:08:09Z"},
          "2024-05-06T03:08:09-04:00"),
     ],
+    run=True,
 )  # fmt: skip
-def tz(zone: Json, time: Json) -> Json:
+def tz(run: Run, zone: Json, time: Json) -> Json:
     """An unknown zone is refused, as in Alertmanager."""
     name = text(zone, "the zone")
-    found = zone_named(name)
+    found = _zone(run, name)
     if found is None:
         raise FunctionError(
             f"there is no zone {excerpt(name)}", hint="zones are written like Europe/Vienna"
@@ -217,7 +223,7 @@ def must_date_modify(duration: Json, time: Json) -> Json:
 )
 def to_date(layout: Json, value: Json) -> Json:
     """A text without zone is UTC."""
-    moment = parse(text(layout, "the layout"), text(value))
+    moment = parse(_layout(layout), text(value))
     return _ZERO_TIME if moment is None else moment.format(RFC3339)
 
 
@@ -230,7 +236,7 @@ def to_date(layout: Json, value: Json) -> Json:
 )
 def must_to_date(layout: Json, value: Json) -> Json:
     """A text without zone is UTC."""
-    shape, written = text(layout, "the layout"), text(value)
+    shape, written = _layout(layout), text(value)
     moment = parse(shape, written)
     if moment is None:
         raise FunctionError(f"{excerpt(written)} is not written like {excerpt(shape)}")
@@ -319,6 +325,13 @@ def duration_round(run: Run, value: Json) -> Json:
     return "0s"
 
 
+def _layout(value: Json) -> str:
+    layout = text(value, "the layout")
+    if len(layout) > _LONGEST_LAYOUT:
+        raise FunctionError(f"a layout of more than {_LONGEST_LAYOUT} characters is refused")
+    return layout
+
+
 def _duration(run: Run, value: Json) -> int:
     if isinstance(value, str):
         moment = value.moment if isinstance(value, Zoned) else read_rfc3339(value)
@@ -357,8 +370,13 @@ def _for_reader(time: Json) -> Moment:
     return moment if isinstance(time, Zoned) else moment.seen_from(UTC)
 
 
-def _in_zone(time: Json, zone: Json) -> Moment:
-    return _moment(time).seen_from(zone_named(text(zone, "the zone")) or UTC)
+def _in_zone(run: Run, time: Json, zone: Json) -> Moment:
+    return _moment(time).seen_from(_zone(run, text(zone, "the zone")) or UTC)
+
+
+def _zone(run: Run, name: str) -> tzinfo | None:
+    run.charge(_ZONE_STEPS)
+    return zone_named(name)
 
 
 def _later(time: Json, nanoseconds: int) -> Json:

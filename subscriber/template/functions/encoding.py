@@ -8,19 +8,20 @@ This module does not know JSON or URLs.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
+import re
 import zlib
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 
 from subscriber.model.event import Json
-from subscriber.template.functions.arguments import text
-from subscriber.template.functions.registry import FunctionError, function
+from subscriber.template.functions.arguments import text, text_by_letters
+from subscriber.template.functions.registry import FunctionError, Run, function
 from subscriber.template.semantics.values import from_bytes, to_bytes
 
-_ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _LINE_ENDS = b"\r\n"
-_PADDING = ord("=")
+_LETTERS = re.compile(rb"[A-Za-z0-9+/\r\n]*")
+_ENDS_OF_LINES = re.compile(rb"[\r\n]*")
 
 
 class _Corrupt(Exception):
@@ -51,11 +52,12 @@ def b64enc(value: Json) -> Json:
         ('{{b64dec "cGFnZSBtZQ=="}}', None, "page me"),
         ('{{b64dec "page me"}}', None, "illegal base64 data at input byte 4"),
     ],
+    run=True,
 )
-def b64dec(value: Json) -> Json:
+def b64dec(run: Run, value: Json) -> Json:
     """Sprig returns the complaint as the result, so we do."""
     try:
-        return from_bytes(_decode(to_bytes(text(value))))
+        return from_bytes(_decode(to_bytes(text_by_letters(run, value))))
     except _Corrupt as error:
         return str(error)
 
@@ -78,10 +80,11 @@ def base64_encode(value: Json) -> Json:
     doc="The text that base64 for URLs stands for.",
     category="alertmanager",
     examples=[('{{base64decode "YT9iPmN-"}}', None, "a?b>c~")],
+    run=True,
 )
-def base64_decode(value: Json) -> Json:
+def base64_decode(run: Run, value: Json) -> Json:
     """Refuses what is not base64, as Alertmanager does."""
-    source = to_bytes(text(value))
+    source = to_bytes(text_by_letters(run, value))
     # Swapping both ways makes the standard alphabet's own characters wrong here.
     swapped = source.translate(bytes.maketrans(b"-_+/", b"+/-_"))
     try:
@@ -125,25 +128,30 @@ def _decode(source: bytes) -> bytes:
     Raises:
         _Corrupt: at the byte that Go names.
     """
-    try:
-        return binascii.a2b_base64(source.translate(None, _LINE_ENDS), strict_mode=True)
-    except binascii.Error:
-        raise _Corrupt(_wrong_byte(source)) from None
+    letters = source.translate(None, _LINE_ENDS)
+    if not _BASE64.fullmatch(letters):
+        raise _Corrupt(_wrong_byte(source))
+    return b64decode(letters)
 
 
 def _wrong_byte(source: bytes) -> int:
-    places = [at for at, letter in enumerate(source) if letter not in _LINE_ENDS]
-    for number, at in enumerate(places):
-        if source[at] in _ALPHABET:
-            continue
-        in_group, after = number % 4, places[number + 1 :]
-        if source[at] != _PADDING or in_group < 2:
-            return at
-        if in_group == 2:
-            if not after:
-                return len(source)
-            if source[after[0]] != _PADDING:
-                return after[0] - 1
-            after = after[1:]
-        return after[0] if after else len(source)
-    return len(source) - len(places) % 4
+    """Where Go's decoder stops."""
+    at = _LETTERS.match(source).end()  # type: ignore[union-attr]  # it matches emptiness
+    in_group = len(source[:at].translate(None, _LINE_ENDS)) % 4
+    if at == len(source):
+        return at - in_group
+    if source[at : at + 1] != b"=" or in_group < 2:
+        return at
+    after = _next(source, at + 1)
+    if in_group == 2:
+        if after == len(source):
+            return after
+        if source[after : after + 1] != b"=":
+            return after - 1
+        after = _next(source, after + 1)
+    return after
+
+
+def _next(source: bytes, at: int) -> int:
+    """The first place from there on that is no line end."""
+    return _ENDS_OF_LINES.match(source, at).end()  # type: ignore[union-attr]  # as above

@@ -16,13 +16,12 @@ from json.encoder import encode_basestring
 
 from subscriber.model.event import Json
 from subscriber.model.problem import excerpt
-from subscriber.template.functions.arguments import text
+from subscriber.template.functions.arguments import LETTERS_PER_STEP, text_by_letters
 from subscriber.template.functions.registry import Encoded, FunctionError, Run, function
 
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _LINES = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029"})
 _BROKEN = re.compile("[\ud800-\udfff]")  # bytes that are no UTF-8, see semantics.values
-_STEP_BYTES = 50
 _PRETTY = "  "
 
 
@@ -35,10 +34,11 @@ _PRETTY = "  "
         ("{{toJson .labels}}", {"labels": {"b": [1, 2.5], "a": None}}, '{"a":null,"b":[1,2.5]}'),
         ("{{toJson .text}}", {"text": 'a <b> "c"'}, r'"a \u003cb\u003e \"c\""'),
     ],
+    run=True,
 )
-def to_json(value: Json) -> Json:
+def to_json(run: Run, value: Json) -> Json:
     """Go's json.Marshal; an infinite number gives empty text."""
-    return _encoded(value, html=True)
+    return _encoded(run, value, html=True)
 
 
 @function(
@@ -47,10 +47,11 @@ def to_json(value: Json) -> Json:
     doc="Like `toJson`, leaving `<`, `>` and `&` as they are.",
     category="json",
     examples=[("{{toRawJson .text}}", {"text": "a <b> & c"}, '"a <b> & c"')],
+    run=True,
 )
-def to_raw_json(value: Json) -> Json:
+def to_raw_json(run: Run, value: Json) -> Json:
     """Go's json.Encoder without EscapeHTML."""
-    encoded = _encoded(value, html=False)
+    encoded = _encoded(run, value, html=False)
     if not encoded:
         raise FunctionError("an infinite number or NaN has no JSON")
     return encoded
@@ -66,8 +67,7 @@ def to_raw_json(value: Json) -> Json:
 )
 def to_pretty_json(run: Run, value: Json) -> Json:
     """Go's json.MarshalIndent."""
-    compact = _encoded(value, html=True)
-    run.charge(len(compact) // _STEP_BYTES)
+    compact = _encoded(run, value, html=True)
     if not compact:
         return compact
     pieces: list[str] = []
@@ -91,11 +91,12 @@ def to_pretty_json(run: Run, value: Json) -> Json:
         ("{{(fromJson .body).code}}", {"body": '{"code": 503}'}, "503"),
         ('{{fromJson .body | default "unreadable"}}', {"body": "<html>"}, "unreadable"),
     ],
+    run=True,
 )
-def from_json(value: Json) -> Json:
+def from_json(run: Run, value: Json) -> Json:
     """Numbers become float64, as in Go."""
     try:
-        return decode(text(value))
+        return decode(text_by_letters(run, value))
     except ValueError:
         return None
 
@@ -106,11 +107,12 @@ def from_json(value: Json) -> Json:
     doc="Like `fromJson`, but text that is not JSON is an error.",
     category="json",
     examples=[("{{index (mustFromJson .list) 1}}", {"list": "[1, true]"}, "true")],
+    run=True,
 )
-def must_from_json(value: Json) -> Json:
+def must_from_json(run: Run, value: Json) -> Json:
     """Numbers become float64, as in Go."""
     try:
-        return decode(text(value), beyond_float=_refuse)
+        return decode(text_by_letters(run, value), beyond_float=_refuse)
     except ValueError as error:
         raise FunctionError(f"the value is not JSON: {error}") from None
 
@@ -225,13 +227,14 @@ def _refuse(number: str) -> Json:
     raise ValueError(f"{excerpt(number)} is no number that JSON and a float64 can hold")
 
 
-def _encoded(value: Json, *, html: bool) -> Encoded:
+def _encoded(run: Run, value: Json, *, html: bool) -> Encoded:
     try:
         written = encode(value, html=html)
     except ValueError:
         return Encoded("", "null")
     except RecursionError:
         raise FunctionError("the value is nested too deeply") from None
+    run.charge(len(written) // LETTERS_PER_STEP)
     return Encoded(written, written)
 
 

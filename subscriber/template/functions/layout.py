@@ -9,7 +9,7 @@ This module does not know how long a text is allowed to be.
 from __future__ import annotations
 
 from subscriber.model.event import Json
-from subscriber.template.functions.arguments import shown, text, whole
+from subscriber.template.functions.arguments import LETTERS_PER_STEP, shown, text, whole
 from subscriber.template.functions.jsontext import encode_text
 from subscriber.template.functions.registry import Encoded, FunctionError, Run, function
 from subscriber.template.functions.strings import not_negative
@@ -163,10 +163,12 @@ def nindent(run: Run, spaces: Json, value: Json) -> Json:
         ("{{quote .message}}", {"message": 'said "no"'}, r'"said \"no\""'),
         ("{{quote .a .missing .b}}", {"a": 1, "b": True}, '"1" "true"'),
     ],
+    run=True,
 )
-def quote(*values: Json) -> Json:
+def quote(run: Run, *values: Json) -> Json:
     """Go's %q; nothings are left out."""
     present = [shown(value) for value in values if value is not None]
+    run.charge(sum(map(len, present)) // LETTERS_PER_STEP)
     quoted = " ".join(map(go_quoted, present))
     if len(present) > 1:
         return quoted

@@ -136,9 +136,11 @@ def reverse(values: Json) -> Json:
     doc="The items without repetitions, in the order in which they first appear.",
     category="lists",
     examples=[("{{uniq .items | toJson}}", {"items": ["b", "a", "b"]}, '["b","a"]')],
+    run=True,
 )
-def uniq(values: Json) -> Json:
+def uniq(run: Run, values: Json) -> Json:
     """Maps and lists are compared by content."""
+    run.charge(weight(values))
     found: dict[Hashable, Json] = {}
     for item in sequence(values):
         found.setdefault(identity(item), item)
@@ -151,9 +153,11 @@ def uniq(values: Json) -> Json:
     doc="The items that are none of the values.",
     category="lists",
     examples=[('{{without .items "a" | toJson}}', {"items": ["a", "b", "a"]}, '["b"]')],
+    run=True,
 )
-def without(values: Json, *omitted: Json) -> Json:
+def without(run: Run, values: Json, *omitted: Json) -> Json:
     """A new list."""
+    run.charge(weight(values) + weight(list(omitted)))
     unwanted = set(map(identity, omitted))
     return [item for item in sequence(values, "the list") if identity(item) not in unwanted]
 
@@ -179,11 +183,13 @@ def compact(values: Json) -> Json:
         ('{{has "prod" .stages}}', {"stages": ["dev", "prod"]}, "true"),
         ('{{.stages | has "qa"}}', {"stages": ["dev", "prod"]}, "false"),
     ],
+    run=True,
 )
-def has(value: Json, values: Json) -> Json:
+def has(run: Run, value: Json, values: Json) -> Json:
     """Nothing has no items."""
     if values is None:
         return False
+    run.charge(weight(value) + weight(values))
     wanted = identity(value)
     return any(identity(item) == wanted for item in sequence(values, "the list"))
 
@@ -350,6 +356,13 @@ def seq(run: Run, *bounds: Json) -> Json:
 def string_slice(*values: Json) -> Json:
     """Like list, for texts only."""
     return [text(value, "each value") for value in values]
+
+
+def weight(value: Json) -> int:
+    """How many values there are in a value, itself included."""
+    if isinstance(value, list):
+        return 1 + sum(map(weight, value))
+    return 1 + sum(map(weight, value.values())) if isinstance(value, dict) else 1
 
 
 def identity(value: Json) -> Hashable:

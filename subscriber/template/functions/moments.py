@@ -23,6 +23,7 @@ MONTHS = (
 )  # fmt: skip
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
+_LONGEST_ZONE = 100
 _DAY = 86_400
 _EPOCH = 719_468  # days from 1 March of the year 0 to 1 January 1970
 _ERA = 146_097  # days of 400 years
@@ -105,6 +106,7 @@ class _View:
     zone: str
 
 
+@lru_cache(maxsize=256)
 def zone_named(name: str) -> tzinfo | None:
     """The zone of that name in the IANA database; None if there is none.
 
@@ -112,6 +114,8 @@ def zone_named(name: str) -> tzinfo | None:
     """
     if name in {"", "UTC", "Local"}:
         return UTC
+    if len(name) > _LONGEST_ZONE:
+        return None
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # unknown, a folder of the database, no name at all

@@ -26,11 +26,24 @@ from subscriber.template.functions.registry import FunctionError, Run, function
 from subscriber.template.semantics.values import from_bytes, to_bytes
 
 _LONGEST_PATTERN = 1000
-_COMPILING = 100
-_SCANNED_PER_STEP = 700
+_SEARCH = 15  # and making a match, a replacement, a part
+_TO_THE_END = 1 << 62
+# What compiling costs at worst, in steps: for each character, each Unicode class, and each copy
+# that a repetition like {40} makes.
+_CHARACTER, _UNICODE_CLASS, _COPY = 1, 100, 40
+_MOST_COPIES = 1000
+_SCANNED_PER_STEP = 140  # bytes times instructions; 6 ns each were the worst that was measured
 # One character or class, repeated or not: looking for it never reads beyond the match.
 _SINGLE = re.compile(r"(?:\\[^\WpPQEb]|\[\^?[^\]\[\\]+\]|[^\\\[\](){}.*+?|^$])[*+]?")
+_LITERAL = re.compile(r"\\.|\[\^?\]?[^\]]*\]", re.DOTALL)
+_REPETITION = re.compile(r"\{(?:[0-9]+,)?([0-9]{1,4})\}")
+_ENDLESS = re.compile(r"[*+]|\{[0-9]+,\}")
 _SINGLE_BYTE_MODE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+_GROUP = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]])*\]"  # where brackets open nothing
+    r"|(?P<opens>\((?!\?)|\(\?P?<(?P<name>\w+)>)",
+    re.DOTALL,
+)
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 Span = tuple[int, int]
@@ -42,7 +55,6 @@ class _Match(Protocol):
 
 class _Pattern(Protocol):
     groups: int
-    groupindex: dict[bytes, int]
     programsize: int
 
     def search(self, text: bytes, pos: int = 0) -> _Match | None: ...
@@ -186,7 +198,8 @@ def regex_quote_meta(value: Json) -> Json:
 
 
 def _replace(run: Run, pattern: Json, value: Json, replacement: str) -> str:
-    return _substitute(run, pattern, value, _expander(replacement, _compiled(pattern)))
+    run.charge(_compiling(pattern))
+    return _substitute(run, pattern, value, _expander(replacement, pattern))
 
 
 def _substitute(
@@ -246,40 +259,63 @@ def _next_character(source: bytes, at: int) -> int:
 def _work(pattern: Json, expression: _Pattern) -> Callable[[int, int, int], int]:
     """How many steps one search costs at worst, from where it began, ended, and the text ends.
 
-    Measured: 1.4 ns for a byte in the best case, 6 ns for a byte and an instruction in the worst.
+    To know that a match is the right one, the engine may read on to the end of the text, unless the
+    pattern says that it cannot.
     """
-    if _SINGLE.fullmatch(str(pattern)):
-        return lambda begin, end, size: 3 + (end - begin) // _SCANNED_PER_STEP
-    size_of_program = expression.programsize
-    return lambda begin, end, size: 3 + (size - begin) * size_of_program // _SCANNED_PER_STEP
+    program = expression.programsize
+    if _SINGLE.fullmatch(text(pattern)):
+        ahead = 0
+    elif not _ENDLESS.search(_LITERAL.sub("", text(pattern))):
+        ahead = program  # without loops, no instruction reads more than one byte
+    else:
+        ahead = _TO_THE_END
+    return lambda begin, end, size: (
+        _SEARCH + (min(end + ahead, size) - begin) * program // _SCANNED_PER_STEP
+    )
 
 
 def _prepare(run: Run, pattern: Json, value: Json) -> tuple[_Pattern, bytes]:
+    run.charge(_compiling(pattern))
     expression = _compiled(pattern)
     source = to_bytes(text(value))
-    run.charge(_COMPILING + len(source) * expression.programsize // _SCANNED_PER_STEP)
+    run.charge(_SEARCH + len(source) * expression.programsize // _SCANNED_PER_STEP)
     return expression, source
 
 
 def _compiled(pattern: Json) -> _Pattern:
-    return _compile(str(text(pattern, "the pattern")))
+    source = str(text(pattern, "the pattern"))
+    if len(source) > _LONGEST_PATTERN:
+        raise FunctionError(f"a pattern of more than {_LONGEST_PATTERN} characters is refused")
+    compiled = _compile(source)
+    if isinstance(compiled, FunctionError):
+        raise compiled.with_traceback(None)
+    return compiled
+
+
+def _compiling(pattern: Json) -> int:
+    """Steps for compiling the pattern; charged always, so that a cache changes no outcome."""
+    source = text(pattern, "the pattern")[:_LONGEST_PATTERN]
+    copies = 1
+    for count in _REPETITION.findall(source):
+        copies = min(copies * max(int(count), 1), _MOST_COPIES)
+    classes = source.count("\\p") + source.count("\\P")
+    return len(source) * _CHARACTER + classes * _UNICODE_CLASS + copies * _COPY
 
 
 @lru_cache(maxsize=512)
-def _compile(pattern: str) -> _Pattern:
-    if len(pattern) > _LONGEST_PATTERN:
-        raise FunctionError(f"a pattern of more than {_LONGEST_PATTERN} characters is refused")
+def _compile(pattern: str) -> _Pattern | FunctionError:
+    """The compiled pattern, or what is wrong with it (kept, too: finding out can take long)."""
     if _SINGLE_BYTE_MODE.search(pattern):
-        raise FunctionError(f"the pattern {excerpt(pattern)} is wrong: invalid escape: \\C")
+        return FunctionError(f"the pattern {excerpt(pattern)} is wrong: invalid escape: \\C")
     options = re2.Options()
     options.log_errors = False
     try:
         expression: _Pattern = re2.compile(to_bytes(pattern), options)
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "it is wrong"
-        raise FunctionError(
+        return FunctionError(
             f"the pattern {excerpt(pattern)} is wrong: {reason}", hint=_hint(reason)
-        ) from None
+        )
     return expression
 
 
@@ -291,10 +327,11 @@ def _hint(reason: str) -> str:
     return ""
 
 
-def _expander(replacement: str, expression: _Pattern) -> Callable[[bytes, _Match], bytes]:
+def _expander(replacement: str, pattern: Json) -> Callable[[bytes, _Match], bytes]:
     """What makes the text for one match, as Go's Regexp.Expand does."""
-    names = {name.decode(): group for name, group in expression.groupindex.items()}
-    parts: list[bytes | int] = []
+    expression = _compiled(pattern)
+    names = _names(text(pattern))
+    parts: list[bytes | tuple[int, ...]] = []
     end = 0
     for found in _REFERENCE.finditer(replacement):
         parts.append(to_bytes(replacement[end : found.start()]))
@@ -303,26 +340,34 @@ def _expander(replacement: str, expression: _Pattern) -> Callable[[bytes, _Match
             parts.append(b"$")
             continue
         name = found[2] or found[3]
-        group = _group(name, names)
-        if group is not None and group <= expression.groups:
-            parts.append(group)
+        number = _number(name)
+        parts.append(names.get(name, ()) if number is None else (number,))
     parts.append(to_bytes(replacement[end:]))
 
     def expand(source: bytes, match: _Match) -> bytes:
         return b"".join(
-            part if isinstance(part, bytes) else _span_of(source, match, part) for part in parts
+            part if isinstance(part, bytes) else _first(source, match, part, expression.groups)
+            for part in parts
         )
 
     return expand
 
 
-def _group(name: str, names: dict[str, int]) -> int | None:
-    number = name.isascii() and name.isdigit() and not (name[0] == "0" and len(name) > 1)
-    if number and len(name) <= 8:
-        return int(name)
-    return names.get(name)
+def _number(name: str) -> int | None:
+    digits = name.isascii() and name.isdigit() and len(name) <= 8
+    return int(name) if digits and (name == "0" or name[0] != "0") else None
 
 
-def _span_of(source: bytes, match: _Match, group: int) -> bytes:
-    begin, end = match.span(group)
-    return source[begin:end] if begin >= 0 else b""
+def _names(pattern: str) -> dict[str, tuple[int, ...]]:
+    """The groups of each name; a name may be given to several, of which the first that matches."""
+    names: dict[str, tuple[int, ...]] = {}
+    opening = [found for found in _GROUP.finditer(pattern) if found["opens"]]
+    for number, found in enumerate(opening, 1):
+        if found["name"]:
+            names[found["name"]] = (*names.get(found["name"], ()), number)
+    return names
+
+
+def _first(source: bytes, match: _Match, groups: tuple[int, ...], most: int) -> bytes:
+    spans = (match.span(group) for group in groups if group <= most)
+    return next((source[begin:end] for begin, end in spans if begin >= 0), b"")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from subscriber.model.event import Json
 from subscriber.template.functions import letters
-from subscriber.template.functions.arguments import shown, shown_items, text, whole
+from subscriber.template.functions.arguments import shown, shown_items, text, text_by_letters, whole
 from subscriber.template.functions.registry import FunctionError, Run, function
 
 
@@ -20,6 +20,7 @@ from subscriber.template.functions.registry import FunctionError, Run, function
     doc="The text in capital letters.",
     category="strings",
     examples=[("{{upper .result}}", {"result": "fail"}, "FAIL")],
+    run=True,
 )
 @function(
     "toUpper",
@@ -27,10 +28,11 @@ from subscriber.template.functions.registry import FunctionError, Run, function
     doc="The same as `upper`, under Alertmanager's name.",
     category="alertmanager",
     examples=[("{{.status | toUpper}}", {"status": "firing"}, "FIRING")],
+    run=True,
 )
-def upper(value: Json) -> Json:
+def upper(run: Run, value: Json) -> Json:
     """Every letter in upper case."""
-    return letters.upper(text(value))
+    return letters.upper(text_by_letters(run, value))
 
 
 @function(
@@ -39,6 +41,7 @@ def upper(value: Json) -> Json:
     doc="The text in small letters.",
     category="strings",
     examples=[("{{lower .result}}", {"result": "FAIL"}, "fail")],
+    run=True,
 )
 @function(
     "toLower",
@@ -46,10 +49,11 @@ def upper(value: Json) -> Json:
     doc="The same as `lower`, under Alertmanager's name.",
     category="alertmanager",
     examples=[("{{.status | toLower}}", {"status": "FIRING"}, "firing")],
+    run=True,
 )
-def lower(value: Json) -> Json:
+def lower(run: Run, value: Json) -> Json:
     """Every letter in lower case."""
-    return letters.lower(text(value))
+    return letters.lower(text_by_letters(run, value))
 
 
 @function(
@@ -61,10 +65,11 @@ def lower(value: Json) -> Json:
         ("{{title .message}}", {"message": "deployment of carts"}, "Deployment Of Carts"),
         ("{{title .message}}", {"message": "slow API"}, "Slow API"),
     ],
+    run=True,
 )
-def title(value: Json) -> Json:
+def title(run: Run, value: Json) -> Json:
     """As sprig does it; Alertmanager's function of this name also makes small letters."""
-    return letters.title_words(text(value))
+    return letters.title_words(text_by_letters(run, value))
 
 
 @function(
@@ -128,10 +133,11 @@ def trim_suffix(suffix: Json, value: Json) -> Json:
     doc="The text without any white space.",
     category="strings",
     examples=[("{{nospace .id}}", {"id": "a b\tc"}, "abc")],
+    run=True,
 )
-def nospace(value: Json) -> Json:
+def nospace(run: Run, value: Json) -> Json:
     """Takes out white space character by character."""
-    return "".join(letter for letter in text(value) if letter not in letters.SPACES)
+    return "".join(letter for letter in text_by_letters(run, value) if letter not in letters.SPACES)
 
 
 @function(

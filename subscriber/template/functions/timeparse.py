@@ -32,6 +32,7 @@ _SHORT_YEAR = re.compile("[+-]?[0-9]{1,2}")
 _YEARDAY = re.compile("[0-9]{1,3}")
 _PADDED_YEARDAY = re.compile("[0-9]{3}")
 _FRACTION = re.compile("[.,][0-9]+")
+_EXACT_FRACTION = re.compile(r"[.,](?:\+?[0-9]*|-0*)")  # Go reads a sign there, too
 _ABBREVIATION = re.compile(
     r"ChST|MeST|GMT(?:[+-](?:0*(?:1?[0-9]|2[0-3]))(?![0-9]))?|[+-]0*(?:1?[0-9]|2[0-3])(?![0-9])"
     r"|[A-Z]{4}T(?![A-Z])|(?:[A-Z]{3}T|WITA)(?![A-Z])|[A-Z]{3}(?![A-Z])"
@@ -210,7 +211,7 @@ def _read_fraction(reader: _Reader, piece: str) -> None:
             reader.nanos = _nanos(reader.take(_FRACTION)[0])
         return
     digits = reader.value[reader.at : reader.at + len(piece)]
-    if len(digits) < len(piece) or not _FRACTION.fullmatch(digits):
+    if len(digits) < len(piece) or not _EXACT_FRACTION.fullmatch(digits):
         raise _Refused
     reader.at += len(piece)
     reader.nanos = _nanos(digits)

@@ -19,6 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
 _ASCII_ESCAPE = re.compile(r"%(?!25)[0-7][0-9A-Fa-f]")
 _USER_INFO = re.compile(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*")
+_AUTHORITY_END = re.compile(r"[/?#]")
 _PORT = re.compile(r"(?::[0-9]*)?")
 
 # What Go leaves unescaped beside letters, digits and -_.~ (which quote leaves always).
@@ -99,8 +100,7 @@ def join(parts: Parts) -> str:
     if parts.opaque:
         url += parts.opaque
     else:
-        has_authority = bool(parts.host or parts.userinfo)
-        if has_authority or (parts.scheme and parts.path):
+        if parts.host or userinfo or (parts.scheme and parts.path):
             url += "//" + userinfo + _escaped(parts.host, _HOST)
         path = parts.path if parts.path == "*" else _escaped(parts.path, _PATH)
         if path and path[0] != "/" and parts.host:
@@ -136,7 +136,12 @@ def _user(part: str) -> str:
 
 
 def _user_of(userinfo: str) -> str:
-    return _authority("", f"{userinfo}@host")[0] + "@" if userinfo else ""
+    # As sprig has it: what a URL with this before its host would be read as.
+    if not userinfo:
+        return ""
+    found = parse(f"proto://{userinfo}@host").userinfo
+    authority = _AUTHORITY_END.split(f"{userinfo}@host", maxsplit=1)[0]
+    return f"{found}@" if "@" in authority else ""
 
 
 def _host(scheme: str, host: str) -> str:

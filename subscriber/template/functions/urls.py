@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 from subscriber.model.event import Json
 from subscriber.model.problem import excerpt
-from subscriber.template.functions.arguments import mapping, text
-from subscriber.template.functions.registry import FunctionError, function, kind_of
+from subscriber.template.functions.arguments import mapping, text_by_letters
+from subscriber.template.functions.registry import FunctionError, Run, function, kind_of
 from subscriber.template.functions.urlparts import BadUrl, Parts, join, parse
 from subscriber.template.semantics.values import from_bytes, to_bytes
 
@@ -32,10 +32,11 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
         ("{{(urlParse .url).hostname}}", {"url": "https://ci.example.org:8443/job/7"},
          "ci.example.org"),
     ],
+    run=True,
 )  # fmt: skip
-def url_parse(value: Json) -> Json:
+def url_parse(run: Run, value: Json) -> Json:
     """Refuses what Go refuses."""
-    url = text(value)
+    url = text_by_letters(run, value)
     try:
         parts = parse(url)
     except BadUrl as error:
@@ -72,10 +73,11 @@ def url_join(parts: Json) -> Json:
     doc="The text that a URL's query means: `%20` and `+` become spaces and so on.",
     category="alertmanager",
     examples=[('{{urlUnescape "a%20b+c%3D1"}}', None, "a b c=1")],
+    run=True,
 )
-def url_unescape(value: Json) -> Json:
+def url_unescape(run: Run, value: Json) -> Json:
     """The opposite of the builtin urlquery."""
-    source = text(value)
+    source = text_by_letters(run, value)
     bad = _BAD_ESCAPE.search(source)
     if bad:
         raise FunctionError(f"the escape {excerpt(bad[0])} is wrong")
