@@ -191,13 +191,11 @@ class EmbeddedNats:
         raise self._failure(f"nats-server does not listen after {self._start_timeout:g} s")
 
     def _failure(self, message: str) -> Problem:
-        last = ""
+        detail = ""
         with suppress(OSError):
-            lines = self.log_file.read_text(errors="replace").splitlines()
-            last = next(
-                (line for line in reversed(lines) if "[FTL]" in line or "[ERR]" in line), ""
-            )
-        detail = last.partition("] ")[2][-300:]
+            for line in self.log_file.read_text(errors="replace").splitlines()[-100:]:
+                for level in ("[FTL] ", "[ERR] "):
+                    detail = line.partition(level)[2][:300] or detail
         return Problem(
             Reason.PROGRAM_FAILED,
             f"{message}: {detail}" if detail else message,

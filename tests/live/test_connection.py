@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -369,3 +371,66 @@ async def test_the_listener_hears_of_every_change(tmp_path: Path) -> None:
         ConnectionState.RECONNECTED,
         ConnectionState.CLOSED,
     ]
+
+
+# -- a creds file -----------------------------------------------------------------------------
+
+
+class Identity:
+    """An nkey that signs the JWTs of NATS's decentralised authentication."""
+
+    def __init__(self, prefix: int, fill: int) -> None:
+        self.seed = nkeys.encode_seed(bytes([fill]) * 32, prefix)
+        self.public = nkeys.from_seed(bytearray(self.seed)).public_key.decode()
+
+    def sign(self, subject: str, name: str, nats: dict[str, object], **claims: object) -> str:
+        """A JWT about `subject` (NATS JWT version 2, signed with ed25519)."""
+
+        def part(value: dict[str, object]) -> bytes:
+            return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+        body = {"jti": name, "iat": 1_700_000_000, "iss": self.public, "name": name}
+        head = part({"typ": "JWT", "alg": "ed25519-nkey"})
+        signed = head + b"." + part({**body, "sub": subject, "nats": nats, **claims})
+        signature = nkeys.from_seed(bytearray(self.seed)).sign(signed)
+        return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+async def test_a_creds_file(tmp_path: Path) -> None:
+    operator = Identity(nkeys.PREFIX_BYTE_OPERATOR, 1)
+    account = Identity(nkeys.PREFIX_BYTE_ACCOUNT, 2)
+    user = Identity(nkeys.PREFIX_BYTE_USER, 3)
+    limits = {
+        **dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1),
+        **{"wildcards": True, "mem_storage": -1, "disk_storage": -1, "streams": -1},
+        "consumer": -1,
+    }
+    operator_jwt = operator.sign(operator.public, "op", {"type": "operator", "version": 2})
+    account_jwt = operator.sign(
+        account.public, "acc", {"type": "account", "version": 2, "limits": limits}
+    )
+    config = (
+        f"operator: {operator_jwt}\nresolver: MEMORY\n"
+        f"resolver_preload: {{ {account.public}: {account_jwt} }}\n"
+    )
+
+    def creds(name: str, **claims: object) -> str:
+        nats = {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1}
+        token = account.sign(user.public, name, nats, **claims)
+        file = tmp_path / f"{name}.creds"
+        file.write_text(
+            f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n"
+            "------END USER NKEY SEED------\n"
+        )
+        return str(file)
+
+    # With accounts from JWTs, JetStream wants a system account too; it is not needed here.
+    async with configured(tmp_path / "server", config, jetstream=False) as server:
+        async with connected(server, credentials_file=creds("good")) as connection:
+            await connection.ping()
+        problem = await refused(quick(server.url, credentials_file=creds("old", exp=1_700_000_001)))
+        assert problem.reason is Reason.ACCESS_DENIED
+        (tmp_path / "broken.creds").write_text("nothing in here\n")
+        problem = await refused(quick(server.url, credentials_file=str(tmp_path / "broken.creds")))
+        assert problem.reason is Reason.INVALID_VALUE
