@@ -155,7 +155,14 @@ def test_a_change_event_has_no_key() -> None:
         ({"match": {"data.result": ["fail"], "data.stage": ["dev"]}}, Reason.VALUE_DIFFERS),
         ({"when": "gt .data.score 50.0"}, Reason.CONDITION_FALSE),
         ({"when": "{{ gt .data.score 50.0 }}"}, Reason.CONDITION_FALSE),
-        ({"when": "data.score > 50", "dialect": "jinja"}, Reason.CONDITION_FALSE),
+        (
+            {
+                "when": "data.score > 50",
+                "dialect": "jinja",
+                "body": {"summary": "{{ data.stage }}", "severity": "info"},
+            },
+            Reason.CONDITION_FALSE,
+        ),
         ({"action": ""}, Reason.ACTION_EMPTY),
         ({"match": {"data.result": ["fail", "x"]}, "when": "lt .data.score 50.0"}, Reason.MATCHED),
     ],
