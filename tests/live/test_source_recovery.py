@@ -16,7 +16,7 @@ from private_server import QUICK, Acker, configured, connected, settled
 from subscriber.ports.embedded import EmbeddedNats
 from subscriber.ports.interfaces import Held, PortUnavailable
 from subscriber.ports.nats.connect import NatsConnection
-from subscriber.ports.nats.options import ConnectionState, StreamOptions
+from subscriber.ports.nats.options import ConnectionState, FirstStart, StreamOptions
 from subscriber.ports.nats.publish import NatsPublisher
 from subscriber.ports.nats.source import JetStreamSource
 
@@ -269,4 +269,25 @@ async def test_a_client_that_gave_up_is_replaced_and_what_is_held_can_be_ended(
     for message in held[3:]:
         await message.ack()
     await settled(source)
+    await source.stop()
+
+
+async def test_messages_waiting_for_their_retry_do_not_hold_up_the_others(
+    link: NatsConnection,
+) -> None:
+    """JetStream counts them as pending: with a limit, a key in trouble would stop every key."""
+    source = JetStreamSource(link, STREAMS, replace(QUICK, first_start=FirstStart.ALL))
+    held: list[Held] = []
+    await source.start(held.append, capacity=50)
+    await publish(link, 1, 3000)
+    given_back = 0
+    while given_back < 3000:
+        await until(lambda: len(held) > given_back)
+        while given_back < len(held):
+            await held[given_back].nak(600.0)
+            given_back += 1
+    await publish(link, 3001, 3003)
+    await until(lambda: len(held) == 3003)
+    for message in held[3000:]:
+        await message.ack()
     await source.stop()

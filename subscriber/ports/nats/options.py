@@ -124,7 +124,9 @@ class ConsumerOptions:
     Attributes:
         durable: its name.
         ack_wait: a message neither ended nor reported in progress for so long is redelivered.
-        max_ack_pending: messages out at all replicas together.
+        max_ack_pending: messages out at all replicas together; -1 is without limit, and right:
+            what we hold is bounded by our capacity, but JetStream counts messages that wait for
+            their nak's delay too, so with a limit one service in trouble would stop all others.
         first_start: where a consumer begins that never ran. ``new``: an installation on a stream
             with a week of history must not page for last week's failures at 3 a.m.
         heartbeat: how often an idle server reassures us; twice that without a frame is a stall.
@@ -137,7 +139,7 @@ class ConsumerOptions:
 
     durable: str = "pagerduty-subscriber"
     ack_wait: float = 60.0
-    max_ack_pending: int = 2048
+    max_ack_pending: int = -1
     first_start: FirstStart = FirstStart.NEW
     heartbeat: float = 5.0
     pull_expires: float = 30.0
