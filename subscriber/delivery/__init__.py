@@ -2,16 +2,19 @@
 
 `deliver` is the conversation (a generator of effects), `settle` turns outcomes into an answer to
 NATS, `Lanes` orders what one process has in hand, `Allowance` rations the calls of a service,
-`dead_letter_headers` says why something could not be delivered. All of it is pure; the guarantees
-and their proof are in docs/delivery.md.
+`dead_letter_headers` says why something could not be delivered, `replay_headers` and `origin_of`
+let it come back to its old place in the order, `resolve_by_hand` is a person's word. All of it is
+pure; the guarantees and their proof are in docs/delivery.md.
 """
 
+from subscriber.delivery.byhand import distrusted, resolve_by_hand
 from subscriber.delivery.deadletter import headers as dead_letter_headers
 from subscriber.delivery.entry import key_of, needs_mending
 from subscriber.delivery.flow import Flow, deliver, mend
 from subscriber.delivery.lanes import Lanes
 from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
+from subscriber.delivery.replay import Origin, origin_of, replay_headers
 from subscriber.delivery.settle import Settlement, SettlementKind, settle
 
 __all__ = [
@@ -19,13 +22,18 @@ __all__ = [
     "Flow",
     "Lanes",
     "OnStale",
+    "Origin",
     "Policy",
     "Settlement",
     "SettlementKind",
     "dead_letter_headers",
     "deliver",
+    "distrusted",
     "key_of",
     "mend",
     "needs_mending",
+    "origin_of",
+    "replay_headers",
+    "resolve_by_hand",
     "settle",
 ]

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from subscriber.cloudevent import decode_each, peek_type
-from subscriber.delivery import Settlement, SettlementKind, dead_letter_headers, settle
+from subscriber.delivery import (
+    Settlement,
+    SettlementKind,
+    dead_letter_headers,
+    origin_of,
+    settle,
+)
 from subscriber.model import (
     Envelope,
     Event,
@@ -155,10 +161,9 @@ class Pump:
     async def _process(self, work: _Work) -> Settlement:
         """Read, plan and deliver everything in the message."""
         envelope = work.envelope
+        origin = origin_of(envelope)  # a replayed dead letter keeps its first place
         arrival = Arrival(
-            epoch=envelope.stream_epoch,
-            sequence=envelope.sequence,
-            received_at=envelope.received_at,
+            epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
         )
         said: list[Awaitable[None]] = []
         for result in decode_each(envelope, size_limit=self._size_limit):
