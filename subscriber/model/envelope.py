@@ -16,7 +16,7 @@ class Envelope:
     Attributes:
         subject: the NATS subject it was published on.
         data: the payload, untouched.
-        headers: NATS headers as given; names keep their case (nats-py keeps the last of duplicates).
+        headers: NATS headers as given; names keep their case (of duplicates nats-py keeps one).
         stream: the JetStream stream it came from; empty for core NATS.
         stream_epoch: when that stream was created, in nanoseconds since 1970: a stream that was
             deleted and made again restarts its sequences, this tells the two apart. 0 for core.

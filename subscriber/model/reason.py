@@ -68,7 +68,7 @@ class Reason(StrEnum):
     UNKNOWN_KEY = "unknown-key"
     INVALID_VALUE = "invalid-value"
     MISSING_FILE = "missing-file"
-    MISSING_SECRET = "missing-secret"
+    MISSING_SECRET = "missing-secret"  # noqa: S105  a name
     UNKNOWN_RULE = "unknown-rule"
     TEMPLATE_SYNTAX = "template-syntax"
     TEMPLATE_EXECUTION = "template-execution"
