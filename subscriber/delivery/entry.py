@@ -75,6 +75,22 @@ def repetition_due(alert: Alert, policy: Policy) -> float:
     return alert.doubt.until + policy.clock_skew if alert.doubt is not None else 0.0
 
 
+def spoken_for_until(alert: Alert, position: Position, policy: Policy) -> float:
+    """Until when an event at `position` keeps quiet: PagerDuty may have heard a newer one already.
+
+    The newer one's claim ran out, or its end is unknown. Its message is still about and comes back
+    within that time to settle it; an older trigger said meanwhile would open an incident that the
+    newer resolve had closed. Afterwards the older one speaks: the newer may have been rejected.
+    Seconds since 1970, 0.0 when nothing newer can have been heard.
+    """
+    until = 0.0
+    if alert.claim is not None and alert.claim.position > position:
+        until = alert.claim.expires_at + policy.clock_skew + policy.doubt
+    if alert.doubt is not None and alert.doubt.position > position:
+        until = max(until, alert.doubt.until + policy.clock_skew)
+    return until
+
+
 def needs_mending(alert: Alert, *, now: float, policy: Policy) -> bool:
     """Whether a sweep of the ledger should `mend` this entry.
 

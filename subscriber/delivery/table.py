@@ -176,6 +176,9 @@ def decide(
         return over(alert, intent, place)
     if live:
         return busy(claim_ends)
+    quiet_until = entry.spoken_for_until(alert, intent.position, policy)
+    if now < quiet_until:
+        return busy(quiet_until)
     waiting = alert.waiting
     if waiting is not None and waiting.position > intent.position and now < waiting.until:
         delay = waiting.until - now + policy.busy_delay

@@ -112,7 +112,7 @@ class Replica:
     name: int
     skew: float
     lanes: Lanes[Task] | None
-    tasks: set[Task] = field(default_factory=set)
+    tasks: dict[Task, None] = field(default_factory=dict)  # in order, unlike a set
 
 
 @dataclass(slots=True, eq=False)
@@ -183,6 +183,7 @@ class World:
         deliver: Deliver = deliver,
         trace: bool = False,
         sweeps: bool = True,
+        looks: bool = True,
     ) -> None:
         self.rng = Random(seed)
         self.chance = self.rng.random
@@ -206,6 +207,7 @@ class World:
         self.steps = 0
         self.owners = 0
         self.sweeps = sweeps
+        self.looks = looks  # whether the driver looks at the clock before it writes
         self.hole = False  # a crash hit a flow whose write came later than all bounds
         self.trace: list[str] | None = [] if trace else None
         self.entries: dict[AlertKey, tuple[Alert, int]] = {}
@@ -306,7 +308,7 @@ class World:
         flow = mend(alert, policy=self.policy, owner=owner)
         task = Task(Job(message, replica, 0, 1), intent, flow, owner)
         self.say(f"{owner} mends {brief(alert)}")
-        replica.tasks.add(task)
+        replica.tasks[task] = None
         if replica.lanes is None:
             self._resume(task, None)
         else:
@@ -347,7 +349,7 @@ class World:
                 delivery_count=message.count,
             )
             task = Task(job, intent, flow, owner)
-            replica.tasks.add(task)
+            replica.tasks[task] = None
             if replica.lanes is None:
                 self._resume(task, None)
             else:
@@ -358,7 +360,7 @@ class World:
     def _end(self, task: Task, outcome: Outcome) -> None:
         job, replica = task.job, task.job.replica
         task.alive = False
-        replica.tasks.discard(task)
+        replica.tasks.pop(task, None)
         if task.exposed:
             self.hole = True
         self.say(f"{task.owner} {task.intent.event_id}: {outcome.kind} ({outcome.reason})")
@@ -485,6 +487,8 @@ class World:
         """The driver looks at the clock, then writes; the two are not one instant."""
         own_now = self.now + task.job.replica.skew
         timeout = min(self.policy.send_timeout, effect.deadline - own_now)
+        if not self.looks:
+            timeout = self.policy.send_timeout
         if timeout <= 0:
             self._resume(task, TOO_LATE)
             return
@@ -606,7 +610,3 @@ def brief(alert: Alert) -> str:
     if alert.waiting is not None:
         parts.append(f"waiting(@{alert.waiting.position.sequence})")
     return " ".join(parts)
-
-
-def with_skew(faults: Faults, skew: float) -> Faults:
-    return replace(faults, skew=skew)
