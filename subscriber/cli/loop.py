@@ -1,6 +1,8 @@
 """One way to run asynchronous verbs: uvloop, and signals that end them in order.
 
-Rules: the first SIGINT or SIGTERM asks to stop, a second one leaves at once (exit 130 or 143).
+Rules: the first SIGINT or SIGTERM asks to stop, a later one leaves at once (exit 130 or 143). One
+keystroke may arrive twice, from the terminal and from a wrapper that passes it on: what follows
+within a second counts as the same.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_SAME_KEYSTROKE = 1.0
 
 
 def run_until_done(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
@@ -26,11 +29,15 @@ def run_until_done(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T
     async def with_signals() -> T:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
+        asked_at = 0.0
 
         def ask(number: int) -> None:
-            if stopping.is_set():
+            nonlocal asked_at
+            if not stopping.is_set():
+                asked_at = loop.time()
+                stopping.set()
+            elif loop.time() - asked_at > _SAME_KEYSTROKE:
                 os._exit(128 + number)
-            stopping.set()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ask, number)
