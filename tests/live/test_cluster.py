@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from contract_worlds import until
 from private_server import QUICK, Acker, cluster, quick, settled
 
-from subscriber.model import AlertKey
+from subscriber.model import Alert, AlertKey
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.ledger import LedgerOptions, NatsLedger
@@ -47,6 +49,17 @@ async def count_up(ledger: NatsLedger) -> None:
             await asyncio.sleep(0.1)
 
 
+async def until_unavailable(ask: Callable[[], Awaitable[object]]) -> None:
+    """It may take a moment until the loss is felt; anything but PortUnavailable is a failure."""
+    for _ in range(100):
+        try:
+            await ask()
+        except PortUnavailable:
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError("still available without a majority")
+
+
 async def test_leaders_change_and_servers_die(tmp_path: Path) -> None:
     async with cluster(tmp_path) as servers:
         urls = tuple(server.url for server in servers)
@@ -80,4 +93,23 @@ async def test_leaders_change_and_servers_die(tmp_path: Path) -> None:
             await victim.start()
             await settled(source, within=30)
             assert (await ledger.load(KEY))[0].rule in ("4", "5")  # one unknown may have counted
+
+            # Without a majority JetStream answers with errors, if at all.
+            for server in servers[1:]:
+                server.kill()
+            asks = (
+                source.backlog,
+                source.ping,
+                ledger.ping,
+                partial(ledger.save, Alert(key=KEY), 10**6),
+            )
+            for ask in asks:
+                await until_unavailable(ask)
+            for server in servers[1:]:
+                await server.start()
+            await publish(publisher, 121, 150)
+            await count_up(ledger)
+            await until(lambda: {int(data) for data in acker.data} == set(range(1, 151)), within=40)
+            await settled(source, within=30)
+            await source.ping()
             await source.stop()

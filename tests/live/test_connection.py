@@ -20,8 +20,16 @@ from subscriber.model import Problem, Reason
 from subscriber.ports.embedded import EmbeddedNats
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import NatsConnection
-from subscriber.ports.nats.options import ConnectionState, NatsOptions
+from subscriber.ports.nats.deadletters import NatsDeadLetters
+from subscriber.ports.nats.ledger import NatsLedger
+from subscriber.ports.nats.options import (
+    ConnectionState,
+    ConsumerOptions,
+    NatsOptions,
+    StreamOptions,
+)
 from subscriber.ports.nats.provision import require_jetstream
+from subscriber.ports.nats.source import JetStreamSource
 
 pytestmark = pytest.mark.live
 
@@ -331,12 +339,18 @@ async def test_a_missing_permission_is_named_and_quick(tmp_path: Path) -> None:
 
 async def test_no_jetstream_is_a_problem_with_a_hint(tmp_path: Path) -> None:
     async with EmbeddedNats(tmp_path, jetstream=False) as server, connected(server) as connection:
-        began = time.monotonic()
-        with pytest.raises(Problem) as caught:
-            await require_jetstream(connection)
-        assert caught.value.reason is Reason.UNREACHABLE
-        assert "core" in caught.value.hint
-        assert time.monotonic() - began < 5
+        source = JetStreamSource(connection, StreamOptions(subjects=("a.>",)), ConsumerOptions())
+        for start in (
+            NatsLedger(connection).start(),
+            NatsDeadLetters(connection).start(),
+            source.start(lambda held: None, capacity=1),
+        ):
+            began = time.monotonic()
+            with pytest.raises(Problem) as caught:
+                await start
+            assert caught.value.reason is Reason.UNREACHABLE
+            assert "core" in caught.value.hint
+            assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("headers", [None, {"X": "y" * 2000}])

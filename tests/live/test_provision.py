@@ -12,16 +12,10 @@ from private_server import QUICK, Acker, connected
 from subscriber.model import Problem, Reason
 from subscriber.ports.embedded import EmbeddedNats
 from subscriber.ports.nats.connect import NatsConnection
+from subscriber.ports.nats.consumer import ensure_consumer, start_at
 from subscriber.ports.nats.ledger import LedgerOptions, NatsLedger
 from subscriber.ports.nats.options import ConsumerOptions, FirstStart, StreamOptions
-from subscriber.ports.nats.provision import (
-    Binding,
-    bind_streams,
-    ensure_consumer,
-    nanoseconds,
-    start_at,
-    stream_info,
-)
+from subscriber.ports.nats.provision import Binding, bind_streams, nanoseconds, stream_info
 from subscriber.ports.nats.publish import NatsPublisher
 from subscriber.ports.nats.source import JetStreamSource
 

@@ -280,12 +280,9 @@ async def test_messages_waiting_for_their_retry_do_not_hold_up_the_others(
     held: list[Held] = []
     await source.start(held.append, capacity=50)
     await publish(link, 1, 3000)
-    given_back = 0
-    while given_back < 3000:
-        await until(lambda: len(held) > given_back)
-        while given_back < len(held):
-            await held[given_back].nak(600.0)
-            given_back += 1
+    for number in range(3000):
+        await until(lambda number=number: len(held) > number)
+        await held[number].nak(600.0)
     await publish(link, 3001, 3003)
     await until(lambda: len(held) == 3003)
     for message in held[3000:]:

@@ -46,10 +46,11 @@ from subscriber.ports.nats.options import ConnectionListener, ConnectionState, N
 API = "$JS.API"
 _WATCH_SECONDS = 0.5
 _MAX_DOUBLINGS = 16
+_NO_LEADER = {10004, 10008, 10009}
 
 
-class ApiError(Exception):
-    """JetStream refused a request of ours; stays inside this package.
+class ApiError(PortUnavailable):
+    """JetStream refused a request of ours. What nobody in this package understands is unavailable.
 
     Attributes:
         code: like an HTTP status.
@@ -62,6 +63,11 @@ class ApiError(Exception):
         self.code = code
         self.err_code = err_code
         self.description = description
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the cluster is only without a leader, so that trying again may help."""
+        return self.code == 503 or self.err_code in _NO_LEADER
 
 
 def decoded(data: bytes) -> dict[str, Any]:

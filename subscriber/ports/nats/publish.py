@@ -19,7 +19,9 @@ from subscriber.ports.nats.connect import ApiError, NatsConnection, decoded
 from subscriber.ports.nats.exchange import NO_RESPONDERS
 
 MESSAGE_ID = "Nats-Msg-Id"
-_TRIES = 3
+_TRIES = 4
+_IN_PROCESS = 10158
+_TOO_LARGE = 10054
 _REMEMBERED = 1000
 _NOBODY_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5)
 _HELD_SECONDS, _NOT_HELD_SECONDS = 60.0, 2.0
@@ -42,26 +44,30 @@ async def store(
     `headers` must carry a ``Nats-Msg-Id``: it makes the repetition safe.
 
     Raises:
-        PortUnavailable: no confirmation in three tries; it may be stored or not.
+        PortUnavailable: no confirmation in four tries; it may be stored or not.
         Problem: the message is too large, or the stream refuses it.
     """
     for attempt in range(1, _TRIES + 1):
         try:
             reply = await connection.request(subject, data, headers=headers)
+            if (reply.headers or {}).get("Status") == NO_RESPONDERS:
+                return None
+            answer = decoded(reply.data)
             break
+        except ApiError as error:
+            if error.err_code == _IN_PROCESS and attempt < _TRIES:
+                await asyncio.sleep(0.1 * attempt)  # our first try is still on its way
+                continue
+            if error.code >= 500 or error.err_code == _IN_PROCESS:
+                raise
+            raise Problem(
+                Reason.TOO_LARGE if error.err_code == _TOO_LARGE else Reason.STREAM_CONFLICT,
+                f"the stream refuses the message: {error}",
+                where=subject,
+            ) from error
         except PortUnavailable:
             if attempt == _TRIES or not connection.connected:
                 raise
-    if (reply.headers or {}).get("Status") == NO_RESPONDERS:
-        return None
-    try:
-        answer = decoded(reply.data)
-    except ApiError as error:
-        if error.code >= 500:
-            raise PortUnavailable(str(error)) from error
-        raise Problem(
-            Reason.STREAM_CONFLICT, f"the stream refuses the message: {error}", where=subject
-        ) from error
     return Receipt(
         stream=str(answer.get("stream", "")),
         sequence=int(answer.get("seq", 0)),

@@ -33,22 +33,20 @@ from nats.aio.subscription import Subscription
 from subscriber.model import Envelope, Problem
 from subscriber.ports.interfaces import Handler, PortUnavailable
 from subscriber.ports.nats.connect import API, NatsConnection
+from subscriber.ports.nats.consumer import (
+    consumer_info,
+    consumer_state,
+    ensure_consumer,
+    resume_after,
+    start_at,
+)
 from subscriber.ports.nats.options import (
     ConnectionListener,
     ConnectionState,
     ConsumerOptions,
     FirstStart,
 )
-from subscriber.ports.nats.provision import (
-    Binding,
-    binding_of,
-    consumer_info,
-    consumer_state,
-    ensure_consumer,
-    resume_after,
-    start_at,
-    stream_info,
-)
+from subscriber.ports.nats.provision import Binding, binding_of, stream_info
 
 _SECOND = 1_000_000_000
 _REFRESH_SECONDS = 10.0
