@@ -32,7 +32,7 @@ from subscriber.ports.interfaces import (
 from subscriber.ports.memory import MemoryDeadLetters, MemoryHistory, MemoryLedger
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.core import CoreSource
-from subscriber.ports.nats.deadletters import DeadLetterOptions, NatsDeadLetters
+from subscriber.ports.nats.deadletters import NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
 from subscriber.ports.nats.ledger import NatsLedger
 from subscriber.ports.nats.options import ConnectionState, NatsOptions
@@ -131,6 +131,7 @@ class Service:
         self._connection = NatsConnection(setup.nats, self._heard)
         self._ports: Ports | None = None
         self._pump: Pump | None = None
+        self._closing = False
         # unique among all replicas, also when a pod's name or a process id comes again
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
@@ -178,11 +179,7 @@ class Service:
     async def _jetstream(self, sender: Sender) -> Ports:
         config, connection = self._setup.config, self._connection
         letters = NatsDeadLetters(
-            connection,
-            DeadLetterOptions(
-                stream=config.delivery.dead_letter_stream, replicas=config.nats.replicas
-            ),
-            listening=config.nats.subjects,
+            connection, options.dead_letter_options(config), listening=config.nats.subjects
         )
         ledger = NatsLedger(connection, options.ledger_options(config))
         source = JetStreamSource(
@@ -232,6 +229,7 @@ class Service:
         if self._pump is not None:
             left = await self._pump.drain(self._setup.config.delivery.drain_timeout)
             self._pump = None
+        self._closing = True
         await self._open.aclose()
         return left
 
@@ -259,6 +257,8 @@ class Service:
             self._meters.connected.set(1)
             self._log.info(state.value, message=text)
             return
+        if self._closing and state is ConnectionState.ERROR:
+            return  # what is being closed complains of being closed
         if state is not ConnectionState.ERROR:
             self._meters.connected.set(0)
         level = self._log.info if state is ConnectionState.CLOSED else self._log.warning

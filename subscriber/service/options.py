@@ -14,6 +14,7 @@ from subscriber.delivery import Allowance, OnStale, Policy
 from subscriber.model import Problem, Reason
 from subscriber.ports.files import read_secret
 from subscriber.ports.http import SenderOptions
+from subscriber.ports.nats.deadletters import DeadLetterOptions
 from subscriber.ports.nats.ledger import LedgerOptions
 from subscriber.ports.nats.options import ConsumerOptions, FirstStart, NatsOptions, StreamOptions
 
@@ -81,6 +82,13 @@ def consumer_options(config: Config) -> ConsumerOptions:
 def ledger_options(config: Config) -> LedgerOptions:
     """The bucket of the alerts."""
     return LedgerOptions(bucket=config.delivery.ledger_bucket, replicas=config.nats.replicas)
+
+
+def dead_letter_options(config: Config) -> DeadLetterOptions:
+    """The stream of the dead letters."""
+    return DeadLetterOptions(
+        stream=config.delivery.dead_letter_stream, replicas=config.nats.replicas
+    )
 
 
 def sender_options(config: Config, folder: Path) -> SenderOptions:
