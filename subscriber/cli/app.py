@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from subscriber.cli import check, demo, functions, render, run, send, simulate
+from subscriber.cli import alerts, check, demo, dlq, functions, render, run, send, simulate
 
 app = typer.Typer(
     name="pagerduty-subscriber",
@@ -42,3 +42,5 @@ app.command(name="send")(send.send)
 app.command(name="render")(render.render)
 app.command(name="functions")(functions.functions)
 app.command(name="simulate")(simulate.simulate)
+app.add_typer(dlq.dlq)
+app.add_typer(alerts.alerts)

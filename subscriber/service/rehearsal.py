@@ -1,0 +1,136 @@
+"""A rehearsal: what the service would make of a message now, without saying it.
+
+Rules: the production path, `plan` and `deliver`, with a world that reads the real ledger, writes
+only to a copy in memory, and in which PagerDuty accepts everything and hears nothing. Messages
+rehearsed one after the other see each other's effects, as they would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from subscriber.cloudevent import decode_each
+from subscriber.delivery import Policy, deliver, origin_of
+from subscriber.model import (
+    Alert,
+    AlertKey,
+    Effect,
+    Envelope,
+    Event,
+    Intent,
+    Load,
+    Now,
+    Outcome,
+    OutcomeKind,
+    Permit,
+    Problem,
+    Reason,
+    Recall,
+    Save,
+    Send,
+    Verdict,
+    VerdictKind,
+)
+from subscriber.ports.interfaces import Clock, Ledger
+from subscriber.rules import Arrival, RuleSet, plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One end to expect.
+
+    Attributes:
+        outcome: as the service would report it; DELIVERED with `told` means PagerDuty is called.
+        event: None when the message cannot be read as one.
+        rule: empty when none wants it.
+        told: what PagerDuty would be told, in order.
+    """
+
+    outcome: Outcome
+    event: Event | None = None
+    rule: str = ""
+    told: tuple[Intent, ...] = ()
+
+
+class Rehearsal:
+    """Rehearses messages against the ledger of now."""
+
+    def __init__(
+        self, *, rules: RuleSet, policy: Policy, ledger: Ledger, clock: Clock, size_limit: int
+    ) -> None:
+        self._rules = rules
+        self._policy = policy
+        self._ledger = ledger
+        self._clock = clock
+        self._size_limit = size_limit
+        self._copy: dict[AlertKey, tuple[Alert, int]] = {}
+
+    async def expect(self, envelope: Envelope) -> AsyncIterator[Expected]:
+        """The ends of everything in the message, as if it arrived now.
+
+        Args:
+            envelope: with the headers that it would be published with.
+        """
+        origin = origin_of(envelope)
+        arrival = Arrival(
+            epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
+        )
+        for result in decode_each(envelope, size_limit=self._size_limit):
+            if isinstance(result, Problem):
+                yield Expected(outcome=_dead(result))
+                continue
+            traces = plan(self._rules, result, arrival)
+            if not traces:
+                yield Expected(outcome=_skipped(Reason.NO_RULE_MATCHED), event=result)
+            for trace in traces:
+                if trace.intent is not None:
+                    outcome, told = await self._converse(trace.intent)
+                    yield Expected(outcome=outcome, event=result, rule=trace.rule, told=told)
+                elif trace.problem is not None:
+                    yield Expected(outcome=_dead(trace.problem), event=result, rule=trace.rule)
+                else:
+                    outcome = _skipped(trace.reason, trace.detail)
+                    yield Expected(outcome=outcome, event=result, rule=trace.rule)
+
+    async def _converse(self, intent: Intent) -> tuple[Outcome, tuple[Intent, ...]]:
+        told: list[Intent] = []
+        conversation = deliver(
+            intent, policy=self._policy, owner="rehearsal", received_at=self._clock.now()
+        )
+        try:
+            effect = next(conversation)
+            while True:
+                effect = conversation.send(await self._answer(effect, told))
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome, tuple(told)
+
+    async def _answer(self, effect: Effect, told: list[Intent]) -> object:
+        match effect:
+            case Now():
+                return self._clock.now()
+            case Load(key=key):
+                if key not in self._copy:
+                    self._copy[key] = await self._ledger.load(key)
+                return self._copy[key]
+            case Save(alert=alert, revision=revision):
+                self._copy[alert.key] = (alert, revision + 1)
+                return revision + 1
+            case Permit():
+                return 0.0
+            case Send(intent=intent):
+                told.append(intent)
+                return Verdict(kind=VerdictKind.ACCEPTED, reason=Reason.ACCEPTED)
+            case Recall():
+                return None
+            case _:
+                return None
+
+
+def _skipped(reason: Reason, detail: str = "") -> Outcome:
+    return Outcome(kind=OutcomeKind.SKIPPED, reason=reason, message=detail)
+
+
+def _dead(problem: Problem) -> Outcome:
+    return Outcome(kind=OutcomeKind.DEAD_LETTERED, reason=problem.reason, message=str(problem))
