@@ -99,8 +99,20 @@ def shown(value: Json) -> str:
     return value if isinstance(value, str) else show(value)
 
 
-def shown_items(value: Json) -> list[str]:
-    """A list as a list of texts, leaving out nothings; anything else is a list of one."""
+def weight(value: Json) -> int:
+    """How many values there are in a value, itself included."""
+    if isinstance(value, list):
+        return 1 + sum(map(weight, value))
+    return 1 + sum(map(weight, value.values())) if isinstance(value, dict) else 1
+
+
+def shown_items(run: Run, value: Json) -> list[str]:
+    """A list as a list of texts, leaving out nothings; anything else is a list of one.
+
+    Raises:
+        Fault of the engine: the rendering's steps are used up.
+    """
+    run.charge(weight(value))
     if isinstance(value, list):
         return [shown(item) for item in value if item is not None]
     return [] if value is None else [shown(value)]

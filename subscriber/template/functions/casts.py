@@ -56,7 +56,8 @@ def to_float64(value: Json) -> float:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):
-        return parse_float(value) or 0.0
+        number = parse_float(value)
+        return 0.0 if number is None else number  # -0.0 is a number
     return 0.0
 
 

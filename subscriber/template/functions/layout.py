@@ -9,7 +9,7 @@ This module does not know how long a text is allowed to be.
 from __future__ import annotations
 
 from subscriber.model.event import Json
-from subscriber.template.functions.arguments import LETTERS_PER_STEP, shown, text, whole
+from subscriber.template.functions.arguments import LETTERS_PER_STEP, shown_items, text, whole
 from subscriber.template.functions.jsontext import encode_text
 from subscriber.template.functions.registry import Encoded, FunctionError, Run, function
 from subscriber.template.functions.strings import not_negative
@@ -167,7 +167,7 @@ def nindent(run: Run, spaces: Json, value: Json) -> Json:
 )
 def quote(run: Run, *values: Json) -> Json:
     """Go's %q; nothings are left out."""
-    present = [shown(value) for value in values if value is not None]
+    present = shown_items(run, list(values))
     run.charge(sum(map(len, present)) // LETTERS_PER_STEP)
     quoted = " ".join(map(go_quoted, present))
     if len(present) > 1:
@@ -181,10 +181,11 @@ def quote(run: Run, *values: Json) -> Json:
     doc="The values as text in single quotes, without any escaping.",
     category="strings",
     examples=[("{{squote .name}}", {"name": "carts"}, "'carts'")],
+    run=True,
 )
-def squote(*values: Json) -> Json:
+def squote(run: Run, *values: Json) -> Json:
     """Nothings are left out."""
-    return " ".join(f"'{shown(value)}'" for value in values if value is not None)
+    return " ".join(f"'{value}'" for value in shown_items(run, list(values)))
 
 
 def _head(source: bytes, end: int) -> str:

@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from subscriber.model.event import Json
-from subscriber.template.functions.arguments import sequence, shown, shown_items, text, whole
+from subscriber.template.functions.arguments import (
+    sequence,
+    shown,
+    shown_items,
+    text,
+    weight,
+    whole,
+)
 from subscriber.template.functions.registry import FunctionError, Run, function
 
 _MOST_NUMBERS = 100_000
@@ -202,11 +209,12 @@ def has(run: Run, value: Json, values: Json) -> Json:
     examples=[
         ("{{sortAlpha .items | toJson}}", {"items": ["b", "a", 10, 9]}, '["10","9","a","b"]')
     ],
+    run=True,
 )
-def sort_alpha(values: Json) -> Json:
+def sort_alpha(run: Run, values: Json) -> Json:
     """Anything that is not a list becomes a list of one text."""
     if isinstance(values, list):
-        return list[Json](sorted(shown_items(values)))
+        return list[Json](sorted(shown_items(run, values)))
     return [shown(values)]
 
 
@@ -216,10 +224,11 @@ def sort_alpha(values: Json) -> Json:
     doc="The items as text, leaving out nothings.",
     category="lists",
     examples=[("{{toStrings .items | toJson}}", {"items": [1, None, True]}, '["1","true"]')],
+    run=True,
 )
-def to_strings(values: Json) -> Json:
+def to_strings(run: Run, values: Json) -> Json:
     """Anything that is not a list becomes a list of one text."""
-    return list[Json](shown_items(values))
+    return list[Json](shown_items(run, values))
 
 
 @function(
@@ -236,7 +245,7 @@ def to_strings(values: Json) -> Json:
 def join(run: Run, separator: Json, values: Json) -> Json:
     """The same order of arguments in sprig and in Alertmanager."""
     between = text(separator, "the separator")
-    items = shown_items(values)
+    items = shown_items(run, values)
     run.charge_text(sum(map(len, items)) + len(between) * len(items))
     return between.join(items)
 
@@ -356,13 +365,6 @@ def seq(run: Run, *bounds: Json) -> Json:
 def string_slice(*values: Json) -> Json:
     """Like list, for texts only."""
     return [text(value, "each value") for value in values]
-
-
-def weight(value: Json) -> int:
-    """How many values there are in a value, itself included."""
-    if isinstance(value, list):
-        return 1 + sum(map(weight, value))
-    return 1 + sum(map(weight, value.values())) if isinstance(value, dict) else 1
 
 
 def identity(value: Json) -> Hashable:

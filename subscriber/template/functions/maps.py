@@ -188,6 +188,6 @@ def _merge(into: dict[str, Json], other: dict[str, Json], *, overwrite: bool) ->
         present = merged.get(key)
         if isinstance(present, dict) and isinstance(value, dict):
             merged[key] = _merge(present, value, overwrite=overwrite)
-        elif overwrite or not present:
+        elif overwrite or (not present and value is not None):
             merged[key] = value
     return merged

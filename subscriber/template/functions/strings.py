@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from subscriber.model.event import Json
 from subscriber.template.functions import letters
-from subscriber.template.functions.arguments import shown, shown_items, text, text_by_letters, whole
+from subscriber.template.functions.arguments import (
+    shown,
+    shown_items,
+    text,
+    text_by_letters,
+    weight,
+    whole,
+)
 from subscriber.template.functions.registry import FunctionError, Run, function
 
 
@@ -214,10 +221,11 @@ def repeat(run: Run, count: Json, value: Json) -> Json:
     doc="The values as text with spaces between them, leaving out nothings.",
     category="strings",
     examples=[("{{cat .a .missing .b}}", {"a": "score", "b": 42}, "score 42")],
+    run=True,
 )
-def cat(*values: Json) -> Json:
+def cat(run: Run, *values: Json) -> Json:
     """Values of any type."""
-    return " ".join(shown_items(list(values)))
+    return " ".join(shown_items(run, list(values)))
 
 
 @function(
@@ -244,9 +252,11 @@ def plural(one: Json, many: Json, count: Json) -> Json:
         ("{{.build | toString | trunc 2}}", {"build": 1234}, "12"),
         ("{{toString .labels}}", {"labels": {"b": 2, "a": [1]}}, "map[a:[1] b:2]"),
     ],
+    run=True,
 )
-def to_string(value: Json) -> Json:
+def to_string(run: Run, value: Json) -> Json:
     """Go's %v."""
+    run.charge(weight(value))
     return shown(value)
 
 

@@ -65,7 +65,8 @@ class _Reader:
     second: int = 0
     nanos: int = 0
     afternoon: bool | None = None
-    offset: int | None = None
+    offset: int = 0
+    utc: bool = False
     seen: set[str] = field(default_factory=set)
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str]:
@@ -160,7 +161,7 @@ def _read(reader: _Reader, piece: str, following: str) -> None:
             if half not in ({"AM", "PM"} if piece == "PM" else {"am", "pm"}):
                 raise _Refused
             reader.at += 2
-            reader.afternoon = half in {"PM", "pm"}
+            reader.afternoon = half in {"PM", "pm"} or bool(reader.afternoon)
         case "MST":
             _read_abbreviation(reader)
         case _ if piece[0] in "Z-":
@@ -187,7 +188,7 @@ def _skip_space(reader: _Reader, most: int) -> None:
 def _read_abbreviation(reader: _Reader) -> None:
     if reader.value.startswith("UTC", reader.at):
         reader.at += 3
-        reader.offset = 0
+        reader.utc = True
         return
     reader.take(_ABBREVIATION)
 
@@ -195,7 +196,7 @@ def _read_abbreviation(reader: _Reader) -> None:
 def _read_offset(reader: _Reader, piece: str) -> None:
     if piece[0] == "Z" and reader.value.startswith("Z", reader.at):
         reader.at += 1
-        reader.offset = 0
+        reader.utc = True
         return
     found = reader.take(_OFFSETS[piece[1:]])
     hours, minutes, seconds = (*map(int, found.groups()[1:]), 0, 0)[:3]
@@ -229,7 +230,7 @@ def _moment(reader: _Reader) -> Moment:
         hour = 0
     month, day = _month_and_day(reader)
     seconds = seconds_of(reader.year, month, day) + hour * 3600 + reader.minute * 60
-    offset = reader.offset or 0
+    offset = 0 if reader.utc else reader.offset  # Z and UTC win over a number
     return Moment(
         seconds=seconds + reader.second - offset, nanos=reader.nanos, zone=fixed_zone(offset)
     )

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -35,8 +35,8 @@ def all_cases() -> Iterator[dict[str, object]]:
                     yield {"library": group["library"], "template": template, "data": data}
 
 
-def record() -> str | None:
-    """The recording as text, or None where it cannot be made."""
+def record(cases: Iterable[dict[str, object]]) -> str | None:
+    """The cases with the originals' answers as JSON lines, or None where it cannot be done."""
     go = shutil.which("go")
     if go is None:
         print(f"{SKIPPED} there is no `go` here", file=sys.stderr)
@@ -53,7 +53,7 @@ def record() -> str | None:
         if built.returncode:
             print(f"{SKIPPED} the recorder was not built:\n{built.stderr}", file=sys.stderr)
             return None
-        lines = "".join(json.dumps(case) + "\n" for case in all_cases())
+        lines = "".join(json.dumps(case) + "\n" for case in cases)
         return subprocess.run(
             [str(program)],
             input=lines,
@@ -66,7 +66,7 @@ def record() -> str | None:
 
 def main() -> int:
     """Record or check; the exit status for the shell."""
-    recording = record()
+    recording = record(all_cases())
     if recording is None:
         return 0
     if "--check" not in sys.argv:

@@ -141,6 +141,42 @@ def test_large_data_is_handled_in_time(template: str, data: Json) -> None:
     assert process_time() - begin < 2  # meant is one second; machines differ
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        "sha512sum $.x | len",
+        'contains "z" $.x',
+        "trunc 3 $.x",
+        "substr 0 2 $.x",
+        "int $.x",
+        "trim $.x | len",
+        "kindOf $.x",
+        'default "a" $.x | len',
+        'join "" $.l | len',
+        "toString $.l | len",
+        "cat $.l | len",
+        "sortAlpha $.l | len",
+        "keys $.m | len",
+        'omit $.m "a" | len',
+        "urlParse $.x | len",
+    ],
+)
+def test_calls_over_and_over_are_refused_in_time(action: str) -> None:
+    data: Json = {
+        "n": 1_000_000,
+        "x": "é" * 300_000,
+        "l": ["a"] * 10_000,
+        "m": {str(number): number for number in range(10_000)},
+    }
+    begin = process_time()
+
+    with pytest.raises(TemplateError) as caught:
+        render(f"{{{{range .n}}}}{{{{{action}}}}}{{{{end}}}}", data)
+
+    assert process_time() - begin < 2  # meant is one second; machines differ
+    assert caught.value.reason is Reason.TEMPLATE_LIMIT
+
+
 def test_ordinary_text_is_not_refused() -> None:
     log = "2024-05-06 07:08:09 ERROR carts: connection to db-1.example.org:5432 timed out\n" * 60
 
