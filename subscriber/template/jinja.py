@@ -141,6 +141,19 @@ class _Resolver(NodeTransformer):
             raise self.fail(f"{node.name} is not available here", node)
         return node
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        node.expr = self.filter(node, node.expr, "jinja.weighed", [self.run])
+        for operand in node.ops:
+            operand.expr = self.filter(node, operand.expr, "jinja.weighed", [self.run])
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = self.filter(node, node.node, "jinja.weighed", [self.run])
+        return node
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
         return self.filter(node, self.run, "jinja.concat", node.nodes)

@@ -15,8 +15,8 @@ from subscriber.model.reason import Reason
 from subscriber.template.functions.registry import FunctionError
 from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long
 
-MAX_STEPS = 1_000_000
-"""Steps of one rendering: one is at most about half a microsecond here."""
+MAX_STEPS = 500_000
+"""Steps of one rendering: one is at most about two microseconds here."""
 
 MAX_DEPTH = 1_000
 """How deep templates may call templates."""
@@ -74,9 +74,10 @@ class Run:
         already known are kept, with their owners, for this rendering.
         """
         if id(value) not in self._sizes:
-            self.charge(self._measure(value))
+            self.charge(self.measure(value))
 
-    def _measure(self, value: list[Any] | dict[str, Any]) -> int:
+    def measure(self, value: list[Any] | dict[str, Any]) -> int:
+        """How much is inside a list or map."""
         known = self._sizes.get(id(value))
         if known is not None:
             return known[1]
@@ -86,7 +87,7 @@ class Run:
             if kind is str:
                 size += 1 + len(item) // _CHARACTERS_PER_STEP
             elif kind is dict or kind is list:
-                size += self._measure(item)
+                size += self.measure(item)
             else:
                 size += 1
         self._sizes[id(value)] = (value, size)

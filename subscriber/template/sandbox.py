@@ -67,7 +67,10 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().call_test(name, *args, **kwargs)
 
 
-_CHEAP = 64  # a shorter text is paid for with the call
+_CHEAP = 64  # a shorter result is paid for with the call
+_CALL = 4  # what a call costs
+_START = 8  # what starting a called template costs
+_SHORT = 512  # and so is a shorter argument
 
 
 def _library(function: Function) -> Callable[..., Any]:
@@ -76,6 +79,9 @@ def _library(function: Function) -> Callable[..., Any]:
 
     def call(offset: int, run: Run, *arguments: Any) -> Any:
         run.steps -= 1
+        for argument in arguments:  # reading a long text takes time, too
+            if isinstance(argument, str) and len(argument) > _CHEAP:
+                run.charge(len(argument) // _CHEAP)
         try:
             result = target(run, *arguments) if takes_run else target(*arguments)
         except FunctionError as error:
@@ -114,7 +120,7 @@ def _invoke(name: str, offset: int, run: Run, dot: Any) -> Pieces:
     template = run.templates.get(name)
     if template is None:
         raise Fault(f'there is no template "{name}"', offset, "add {{define ...}}")
-    run.charge(4)
+    run.charge(_START)
     return template(run, dot)
 
 
@@ -250,6 +256,7 @@ def _jinja_filters() -> dict[str, Callable[..., Any]]:
         "jinja.multiply": jinjavalues.multiply,
         "jinja.power": jinjavalues.power,
         "jinja.remainder": jinjavalues.remainder,
+        "jinja.weighed": jinjavalues.weighed,
         "jinja.concat": jinjavalues.concat,
         "jinja.charge": lambda run, steps: run.charge(steps),
     }

@@ -44,6 +44,7 @@ _KINDS: dict[type, Kind] = {
     dict: Kind.MAP,
 }
 _LONG = 4096  # a text so long is worth a step per piece of this size
+_ENCODED = 256  # and when its bytes are needed
 _SAME_TYPE = frozenset({str, int, float, bool})
 _ORDERED = frozenset({Kind.INT, Kind.UINT, Kind.FLOAT, Kind.STRING})
 _INTEGERS = frozenset({Kind.INT, Kind.UINT})
@@ -109,10 +110,11 @@ def _ordered(offset: int, run: Run, left: object, right: object) -> bool:
         raise _incompatible(offset, left, right)
     if a not in _ORDERED:
         raise Fault(f"{type_name(left)} has no order", offset, "use eq or ne")
-    if isinstance(left, str):
-        run.charge(len(left) // _LONG)
-    if isinstance(left, str) and not (left.isascii() and isinstance(right, str)):
-        return to_bytes(left) < to_bytes(str(right))
+    if isinstance(left, str) and isinstance(right, str):
+        run.charge(min(len(left), len(right)) // _LONG)
+        if not left.isascii():
+            run.charge((len(left) + len(right)) // _ENCODED)
+            return to_bytes(left) < to_bytes(right)
     return left < right  # type: ignore[operator,no-any-return]
 
 

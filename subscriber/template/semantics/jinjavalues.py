@@ -39,6 +39,8 @@ _LOOP = frozenset(
 )
 _LARGEST_BITS = 4096
 _CHARACTERS_PER_STEP = 16
+_COMPARED_PER_STEP = 1024
+_ITEMS_PER_STEP = 2
 
 
 def item(environment: JinjaEnvironment, value: Any, key: Any) -> Any:
@@ -162,6 +164,15 @@ def _size(value: Any) -> int:
     return value.bit_length() if isinstance(value, int) else 1
 
 
+def weighed(value: Any, run: Run) -> Any:
+    """A value about to be compared, searched or cut: paid for when it is large."""
+    if isinstance(value, list | dict):
+        run.charge(run.measure(value) // _CHARACTERS_PER_STEP)
+    elif isinstance(value, str):
+        run.charge(len(value) // _COMPARED_PER_STEP)
+    return value
+
+
 def add(left: Any, right: Any, run: Run) -> Any:
     """``left + right``."""
     if not isinstance(left, int | float):
@@ -237,12 +248,15 @@ def paid(function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter of Jinja that pays for the size of what it takes and gives."""
 
     def call(context: Any, value: Any, run: Run, *arguments: Any, **options: Any) -> Any:
-        run.charge(1 + _size(value) // _CHARACTERS_PER_STEP)
+        per_step = _CHARACTERS_PER_STEP if isinstance(value, str) else _ITEMS_PER_STEP
+        run.charge(3 + _size(value) // per_step)
         result = function(context, value, *arguments, **options)
         if isinstance(result, GeneratorType):
             result = list(result)
         if isinstance(result, str):
             run.charge_text(len(result))
+        elif isinstance(result, list | dict):
+            run.charge_value(result)
         return result
 
     return call
