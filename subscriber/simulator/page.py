@@ -23,7 +23,9 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72re
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
-         border-bottom: 1px solid #d9dce1; overflow-wrap: anywhere }
+         border-bottom: 1px solid #d9dce1 }
+td, th { white-space: nowrap }
+td.long { white-space: normal; overflow-wrap: anywhere; min-width: 9rem }
 th { font-weight: 600; color: #555 }
 .triggered td:nth-child(2) { color: #b3261e; font-weight: 600 }
 .acknowledged td:nth-child(2) { color: #8a5a00; font-weight: 600 }
@@ -112,11 +114,17 @@ def _call_cells(call: Call) -> Sequence[object]:
     )
 
 
+def _cell(head: str, cell: object) -> str:
+    # Only what events bring may be of any length; the rest stays on its line.
+    kind = ' class="long"' if head in ("summary", "dedup key", "effect") else ""
+    return f"<td{kind}>{'' if cell is None else escape(str(cell))}</td>"
+
+
 def _table(heads: Sequence[str], rows: Iterable[tuple[str, Sequence[object]]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "\n".join(
         f'<tr class="{escape(kind)}">'
-        + "".join(f"<td>{'' if cell is None else escape(str(cell))}</td>" for cell in cells)
+        + "".join(map(_cell, heads, cells))
         + "</tr>"
         for kind, cells in rows
     )
