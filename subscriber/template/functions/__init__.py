@@ -16,12 +16,13 @@ from subscriber.template.functions.registry import (
     wrong_type,
 )
 
-# Importing these fills the table; the order is that of the list of functions.
+# Importing these fills the table.
 from subscriber.template.functions import (  # isort: skip
     defaults as defaults,
     strings as strings,
     layout as layout,
     lists as lists,
+    ranges as ranges,
     maps as maps,
     jsontext as jsontext,
     numbers as numbers,

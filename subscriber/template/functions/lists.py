@@ -21,8 +21,6 @@ from subscriber.template.functions.arguments import (
 )
 from subscriber.template.functions.registry import FunctionError, Run, function
 
-_MOST_NUMBERS = 100_000
-
 
 @function(
     "list",
@@ -303,59 +301,6 @@ def chunk(size: Json, values: Json) -> Json:
 
 
 @function(
-    "until",
-    signature="until count",
-    doc="The whole numbers from 0 up to, but not including, `count`.",
-    category="lists",
-    examples=[("{{until 3 | toJson}}", None, "[0,1,2]")],
-    run=True,
-)
-def until(run: Run, count: Json) -> Json:
-    """Counts down for a negative count."""
-    stop = whole(count, "the count")
-    return _numbers(run, 0, stop, -1 if stop < 0 else 1)
-
-
-@function(
-    "untilStep",
-    signature="untilStep start stop step",
-    doc="The whole numbers from `start` up to, but not including, `stop`, `step` apart.",
-    category="lists",
-    examples=[("{{untilStep 0 10 4 | toJson}}", None, "[0,4,8]")],
-    run=True,
-)
-def until_step(run: Run, start: Json, stop: Json, step: Json) -> Json:
-    """Empty if the step leads away from the stop."""
-    begin, end, by = whole(start, "the start"), whole(stop, "the stop"), whole(step, "the step")
-    return _numbers(run, begin, end, by)
-
-
-@function(
-    "seq",
-    signature="seq [start [step]] stop",
-    doc="The whole numbers from `start` (1) to `stop`, including both, as text with spaces.",
-    category="lists",
-    examples=[("{{seq 3}}", None, "1 2 3"), ("{{seq 10 -5 0}}", None, "10 5 0")],
-    run=True,
-)
-def seq(run: Run, *bounds: Json) -> Json:
-    """Like the shell's command of this name."""
-    numbers = [whole(bound, "each number") for bound in bounds]
-    match numbers:
-        case [stop]:
-            start, step = 1, -1 if stop < 1 else 1
-        case [start, stop]:
-            step = -1 if stop < start else 1
-        case [start, step, stop]:
-            if stop < start and step > 0:
-                return ""
-        case _:
-            return ""
-    beyond = stop + (-1 if stop < start else 1)
-    return " ".join(map(str, _numbers(run, start, beyond, step)))
-
-
-@function(
     "stringSlice",
     signature="stringSlice text...",
     doc="A list of the texts, for `join`.",
@@ -393,16 +338,3 @@ def _split(value: str, separator: str, most: int) -> list[str]:
 
 def _numbered(parts: Iterable[str]) -> dict[str, Json]:
     return {f"_{number}": part for number, part in enumerate(parts)}
-
-
-def _numbers(run: Run, start: int, stop: int, step: int) -> list[Json]:
-    if step == 0:
-        return []
-    numbers = range(start, stop, step)
-    if len(numbers) > _MOST_NUMBERS:
-        raise FunctionError(
-            f"a list of more than {_MOST_NUMBERS} numbers is refused",
-            hint="a page nobody could read would come of it",
-        )
-    run.charge(len(numbers) // 10)
-    return list[Json](numbers)
