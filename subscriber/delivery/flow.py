@@ -174,19 +174,25 @@ class _Run:
             text = f"given up after {age} s, at last because: {reason.value}"
             return self.end(OutcomeKind.DEAD_LETTERED, Reason.EXPIRED, text)
         outcome = self.end(OutcomeKind.DEFERRED, reason, message)
-        return replace(outcome, delay=self.backoff() if delay is None else delay)
+        return replace(outcome, delay=self.backoff(now) if delay is None else delay)
 
     def is_expired(self, now: float) -> bool:
         """Whether a failure now is the last one; what is settled already never expires."""
         return not self.settled and now - self.received_at > self.policy.max_age
 
-    def backoff(self) -> float:
-        """Seconds until the next delivery after a failure."""
+    def backoff(self, now: float) -> float:
+        """Seconds until the next delivery after a failure.
+
+        No longer than the message is old: deliveries that only met a busy key count too, and the
+        first failure after some of those must not cost minutes. For failures alone that is no
+        limit, since each delay is about as long as all before it together.
+        """
+        policy = self.policy
         return backoff(
             seed=self.intent.event_id,
             attempt=self.delivery_count,
-            first=self.policy.first_delay,
-            ceiling=self.policy.longest_delay,
+            first=policy.first_delay,
+            ceiling=min(policy.longest_delay, max(policy.first_delay, now - self.received_at)),
         )
 
     def as_asked(self, seconds: float) -> float:
@@ -435,7 +441,8 @@ def _closing(
         run.quick.pop(0)
         delay, outcome = quick, None
     else:
-        delay = run.backoff() if asked is None else max(run.as_asked(asked), run.backoff())
+        delay = run.backoff(now)
+        delay = delay if asked is None else max(run.as_asked(asked), delay)
         outcome = run.put_off(now, verdict.reason, delay=delay)
         if outcome.kind is not OutcomeKind.DEFERRED:
             return _Closing(change=release, outcome=outcome)

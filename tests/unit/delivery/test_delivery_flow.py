@@ -157,7 +157,7 @@ def test_a_rejected_event_leaves_the_entry_as_it_was() -> None:
 
 def test_short_retries_stay_in_hand_then_the_message_goes_back() -> None:
     world = World(verdicts=[BUSY] * 9)
-    outcome = world.deliver(intent(T, 5), delivery_count=3)
+    outcome = world.deliver(intent(T, 5), delivery_count=3, received_at=START - 60)
     assert world.paused == list(POLICY.quick_retries)
     assert outcome.kind is OutcomeKind.DEFERRED
     assert outcome.reason is Reason.SERVER_ERROR
@@ -166,6 +166,14 @@ def test_short_retries_stay_in_hand_then_the_message_goes_back() -> None:
     assert world.alert is not None
     assert world.alert.claim is None
     assert world.alert.position == Position()
+
+
+def test_a_first_failure_after_many_waits_for_a_busy_key_does_not_cost_minutes() -> None:
+    outcome = World(verdicts=[BUSY] * 3).deliver(
+        intent(T, 5), delivery_count=8, received_at=START - 15
+    )
+    assert outcome.kind is OutcomeKind.DEFERRED
+    assert outcome.delay < 25
 
 
 def test_a_short_retry_that_is_accepted_ends_well() -> None:
