@@ -6,9 +6,11 @@ inside any event loop; knows neither signals nor the command line.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,7 +18,7 @@ from types import TracebackType
 import structlog
 
 from subscriber.config import Config
-from subscriber.model import Reason
+from subscriber.model import Problem, Reason
 from subscriber.pagerduty import Accounts
 from subscriber.ports.clock import SystemClock
 from subscriber.ports.http import HttpSender, SenderOptions
@@ -46,6 +48,8 @@ from subscriber.service.report import Observer, Observers
 
 _CONVERSATIONS = 64
 """Keys that are talked about with PagerDuty at once, per process."""
+_START_PAUSE = 0.5
+"""Seconds between two tries of a step of the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +174,38 @@ class Service:
         await self._open.enter_async_context(self._connection)
         core = config.nats.mode == "core"
         ports = self._core(sender) if core else await self._jetstream(sender)
-        self._pump = assemble(
+        self._pump = pump = assemble(
             ports, setup, name=self.name, meters=self._meters, observers=self._observers
         )
-        await self._pump.start(capacity=config.nats.max_in_flight)
+        await self._insist(lambda: pump.start(capacity=config.nats.max_in_flight))
         self._ports = ports
+
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step of the start, again while NATS stumbles, for `startup_timeout` seconds.
+
+        A replica that is restarted while a server is restarted too must not end for that.
+
+        Raises:
+            Problem: NATS stayed unusable, or the step itself is refused.
+        """
+        limit = self._setup.nats.startup_timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + limit
+        while True:
+            try:
+                return await step()
+            except PortUnavailable as error:
+                if clock() + _START_PAUSE >= deadline:
+                    raise Problem(
+                        Reason.UNREACHABLE,
+                        f"NATS could not be used within {limit:g} s: {error}",
+                        where=self._connection.where,
+                        hint="does JetStream have a leader, and is the server up to stay?",
+                    ) from error
+                self._log.warning(
+                    "start-delayed", reason=Reason.UNREACHABLE.value, message=str(error)
+                )
+                await asyncio.sleep(_START_PAUSE)
 
     async def _jetstream(self, sender: Sender) -> Ports:
         config, connection = self._setup.config, self._connection
@@ -189,8 +220,8 @@ class Service:
             without=(config.delivery.dead_letter_stream,),
             listener=self._heard,
         )
-        await letters.start()
-        await ledger.start()
+        await self._insist(letters.start)
+        await self._insist(ledger.start)
         return Ports(
             source=source,
             ledger=ledger,

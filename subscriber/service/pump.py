@@ -95,9 +95,9 @@ class Pump:
         self._log = structlog.get_logger("pump")
 
     async def start(self, *, capacity: int) -> None:
-        """Begin to take messages."""
-        self._keepalive = asyncio.create_task(self._keep_alive())
+        """Begin to take messages; may be tried again when the source is not there."""
         await self._source.start(self._take, capacity=capacity)
+        self._keepalive = asyncio.create_task(self._keep_alive())
 
     async def drain(self, within: float) -> int:
         """Take nothing more, finish what is in hand; what is left after `within` seconds goes back.
