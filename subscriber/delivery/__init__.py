@@ -10,11 +10,12 @@ pure; the guarantees and their proof are in docs/delivery.md.
 from subscriber.delivery.byhand import distrusted, resolve_by_hand
 from subscriber.delivery.deadletter import headers as dead_letter_headers
 from subscriber.delivery.entry import key_of, needs_mending
-from subscriber.delivery.flow import Flow, deliver, mend
+from subscriber.delivery.flow import deliver, mend
 from subscriber.delivery.lanes import Lanes
 from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
 from subscriber.delivery.replay import Origin, origin_of, replay_headers
+from subscriber.delivery.run import Flow
 from subscriber.delivery.settle import Settlement, SettlementKind, settle
 
 __all__ = [

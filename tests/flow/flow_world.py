@@ -592,7 +592,13 @@ class World:
             i.action is Action.ACKNOWLEDGE and i.position > newest.position for i in standing
         ):
             found.append("the newest event asks for acknowledged, PagerDuty was not told")
-        if newest is not None and ends[newest.position].kind is OutcomeKind.SUPERSEDED:
+        # A second delivery of a rejected event may have found its wish fulfilled already.
+        last = newest is not None and newest.position == max(
+            i.position
+            for i in self.intents.values()
+            if i.action in (Action.TRIGGER, Action.RESOLVE)
+        )
+        if last and newest and ends[newest.position].kind is OutcomeKind.SUPERSEDED:
             found.append("the newest event that stands is called superseded")
         return found
 

@@ -8,7 +8,7 @@ import pytest
 from flow_small import Bounds, explore
 from flow_world import Faults, World
 
-from subscriber.delivery import entry, flow, table
+from subscriber.delivery import entry, exchange, table
 from subscriber.model import Action, Alert, Claim, Effect
 
 FAULTS = {
@@ -40,11 +40,11 @@ def silent(*_: object) -> Generator[Effect, object, None]:
 
 def no_repair(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(entry, "owes_repetition", lambda alert: False)
-    patch.setattr(flow, "_note_doubt", silent)
+    patch.setattr(exchange, "note_doubt", silent)
 
 
 def no_note_of_late_sends(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(flow, "_note_doubt", silent)
+    patch.setattr(exchange, "note_doubt", silent)
 
 
 def no_doubt_after_take_over(patch: pytest.MonkeyPatch) -> None:
