@@ -251,11 +251,11 @@ async def test_a_bucket_that_cannot_be_read_directly_is_refused(
 
 
 async def test_what_a_stream_refuses_is_a_problem(connection: NatsConnection, token: str) -> None:
-    config = {"name": token, "subjects": [f"{token}.>"], "storage": "memory", "max_msg_size": 10}
+    config = {"name": token, "subjects": [f"{token}.>"], "storage": "memory", "max_msg_size": 500}
     await connection.api(f"STREAM.CREATE.{token}", {**config, "num_replicas": 1})
     publisher = NatsPublisher(connection)
     with pytest.raises(Problem) as caught:
-        await publisher.publish(f"{token}.x", b"x" * 11)
+        await publisher.publish(f"{token}.x", b"x" * 501)
     assert caught.value.reason is Reason.TOO_LARGE
     with pytest.raises(Problem) as caught:
         await publisher.publish(f"{token}.x", b"x", {"Nats-Expected-Stream": "another"})

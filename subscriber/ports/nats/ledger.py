@@ -122,16 +122,20 @@ class NatsLedger:
         subject = self._subject(alert.key)
         for attempt in range(1, _TRIES + 1):
             try:
-                return await self._put(subject, value, revision)
+                new = await self._put(subject, value, revision)
             except PortUnavailable:
                 if attempt == _TRIES or not self._connection.connected:
                     raise
+            else:
+                # A refusal of a repetition may be due to our own first try, still uncommitted.
+                if new is not None or attempt == 1:
+                    return new
             # Unknown: look.
             stored = await read_leader(self._connection, self._stream, {"last_by_subj": subject})
             found = 0 if stored is None else stored.sequence
             if found != revision:
                 return found if stored is not None and _mark(stored.data) == mark else None
-        raise AssertionError("unreachable")
+        raise PortUnavailable(f"NATS: it is unknown whether {self._options.bucket} was written")
 
     async def forget(self, key: AlertKey) -> None:
         """Remove the entry; the key counts as never seen."""
