@@ -122,7 +122,7 @@ def show(
     """
     from subscriber.cli.entries import as_data, as_facts  # noqa: PLC0415
     from subscriber.cli.reach import working  # noqa: PLC0415
-    from subscriber.cli.table import as_json, facts  # noqa: PLC0415
+    from subscriber.cli.table import as_json, facts, width  # noqa: PLC0415
 
     async def work(reach: Reach, _stopping: asyncio.Event) -> Alert | None:
         return await _one(reach, key, service)
@@ -134,7 +134,7 @@ def show(
     if output is Output.JSON:
         typer.echo(as_json(as_data(alert, now), indent=2))
         return
-    for line in facts(as_facts(alert, now)):
+    for line in facts(as_facts(alert, now), width()):
         typer.echo(line)
 
 

@@ -115,7 +115,7 @@ def show(
     """
     from subscriber.cli.letters import spoken, whole  # noqa: PLC0415
     from subscriber.cli.reach import working  # noqa: PLC0415
-    from subscriber.cli.table import as_json, facts, plain  # noqa: PLC0415
+    from subscriber.cli.table import as_json, facts, plain, width  # noqa: PLC0415
 
     async def work(reach: Reach, _stopping: asyncio.Event) -> dict[str, Any] | None:
         letter = await _desk(reach).read(number)
@@ -128,7 +128,7 @@ def show(
     if output is Output.JSON:
         typer.echo(as_json(found, indent=2))
         return
-    for line in facts([("Letter", str(number)), *spoken(found)]):
+    for line in facts([("Letter", str(number)), *spoken(found)], width()):
         typer.echo(line)
     if found["headers"]:
         typer.echo("\nHeaders of the message")
@@ -359,7 +359,7 @@ async def _rehearse(
     reach: Reach, desk: Desk, batches: list[Batch], tally: _Tally, stopping: asyncio.Event
 ) -> None:
     from subscriber.cli.letters import expectation  # noqa: PLC0415
-    from subscriber.cli.table import plain  # noqa: PLC0415
+    from subscriber.cli.table import facts, plain, width  # noqa: PLC0415
     from subscriber.model import Problem  # noqa: PLC0415
 
     rehearsal = await reach.rehearsal()
@@ -381,7 +381,8 @@ async def _rehearse(
         tally.good += 1
         typer.echo(plain(f"{numbers}  to {message.subject}, {len(message.data)} bytes"))
         async for expected in rehearsal.expect(message):
-            typer.echo(f"    {expectation(expected, reach.redactor)}")
+            for line in facts([("   ", expectation(expected, reach.redactor))], width()):
+                typer.echo(line)
 
 
 def _counted(count: int, what: str) -> str:

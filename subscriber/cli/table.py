@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from textwrap import wrap
 
 from rich.cells import cell_len, set_cell_size
 
@@ -55,11 +56,20 @@ def _cut(text: str, size: int) -> str:
     return text if cell_len(text) <= size else set_cell_size(text, size - 1) + "…"
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """One fact per line, names padded, those without a value left out."""
-    known = [(name, plain(value)) for name, value in pairs if value]
-    size = max((len(name) for name, _ in known), default=0)
-    return [f"{name:<{size}}  {value}" for name, value in known]
+def facts(pairs: Iterable[tuple[str, str]], columns: int = 0) -> list[str]:
+    """A name and a value per fact, in two columns; facts without a value are left out.
+
+    Args:
+        columns: long values go on in lines below, within so many; 0: they stay whole.
+    """
+    known = [(plain(name), plain(value)) for name, value in pairs if value]
+    size = max((len(name) for name, _ in known), default=0) + len(_GAP)
+    lines: list[str] = []
+    for name, value in known:
+        room = max(20, columns - size) if columns else max(1, len(value))
+        for number, part in enumerate(wrap(value, room, break_on_hyphens=False) or [value]):
+            lines.append(f"{name if number == 0 else '':<{size}}{part}".rstrip())
+    return lines
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:

@@ -88,6 +88,10 @@ def test_a_json_array_has_a_line_for_each_value() -> None:
 
 def test_facts_line_up_and_leave_out_what_is_unknown() -> None:
     assert facts([("A", "1"), ("Longer", "2"), ("Empty", "")]) == ["A       1", "Longer  2"]
+    assert facts([("Why", "a long sentence " * 3)], 30) == [
+        "Why  a long sentence a long",
+        "     sentence a long sentence",
+    ]
 
 
 @pytest.mark.parametrize(
