@@ -162,7 +162,8 @@ def _guard(run: Run, alert: Alert, revision: int, now: float) -> Flow[Outcome | 
     behind = run.delivery_count == 1 and 0 < policy.catch_up <= run.behind
     if behind and intent.action in (Action.TRIGGER, Action.RESOLVE):
         delay = run.as_asked(policy.catch_up_delay)
-        yield from ask_save(entry.held_back(alert, intent.position, now + 2 * delay), revision)
+        until = now + delay + policy.longest_busy_delay
+        yield from ask_save(entry.held_back(alert, intent.position, until), revision)
         return run.put_off(now, Reason.CATCHING_UP, delay=delay)
     return None
 

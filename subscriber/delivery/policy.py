@@ -55,7 +55,7 @@ class Policy:
     stale_after: float | None = None
     on_stale: OnStale = OnStale.SUPPRESS
     stale_severity: str = "info"
-    catch_up: int = 500
+    catch_up: int = 64
     catch_up_delay: float = 1.0
     rounds: int = 12
 

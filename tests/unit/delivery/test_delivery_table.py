@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,16 @@ def test_what_is_settled_supersedes_as_the_table_says(newer: Action, older: Acti
         alert = Alert(key=KEY, state=state, position=at(5))
     place = place_of(alert, intent(older, 4))
     assert (place is Place.OLDER) is SUPERSEDES[(newer, older)]
+
+
+def test_the_documented_table_is_the_table() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "delivery.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    for state in AlertState:
+        cells = [state.value]
+        for action in TALKS:
+            row = TABLE[(state, action)]
+            name = row.move.name.lower()
+            sends = row.move is Move.SEND
+            cells.append(f"{name} -> {row.state}" if sends else f"{name} ({row.reason})")
+        assert "| " + " | ".join(cells) + " |" in lines
