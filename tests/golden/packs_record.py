@@ -6,10 +6,11 @@ before committing it: every line of it is something an on-call person will see.
 
 from __future__ import annotations
 
-import json
 import sys
 
-from packs_cases import all_cases, answer
+from packs_cases import all_cases, bench
+
+from subscriber.service.cases import update
 
 
 def main(rules: list[str]) -> int:
@@ -18,14 +19,11 @@ def main(rules: list[str]) -> int:
     for case in all_cases():
         if rules and case.rule not in rules:
             continue
-        said = answer(case)
-        if "problem" in said:
-            print(f"{case.label}: {said['detail']}", file=sys.stderr)
+        result = bench().run(case)
+        if not result.actual:
+            print(f"{case.label}: {result.detail}", file=sys.stderr)
             faults += 1
-            continue
-        text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
-        if not case.expected_file.exists() or case.expected_file.read_text("utf-8") != text:
-            case.expected_file.write_text(text, "utf-8")
+        elif update(case, result.actual):
             print(case.label)
     return 1 if faults else 0
 
