@@ -4,9 +4,9 @@ Rules:
 - An entry is written with JetStream's own compare-and-set (the expected last sequence of its
   subject), so of several writers with one revision exactly one wins.
 - Each write carries a random mark. When the confirmation of a write gets lost, the entry is read
-  back from the leader: our mark means that it took place; an older revision means that it did not
-  (and the same write is tried again: at most one of the two can succeed); anything else means that
-  somebody else was first. Only if even that gets no answer, `PortUnavailable` says "unknown".
+  back from the leader: our mark means that it took place; the old revision means that it has not
+  (yet), and the same write is tried again, as at most one of the two can succeed; anything else
+  means that somebody else was first. What that does not settle is `PortUnavailable`: unknown.
 - The key is a hash, as dedup keys may hold any character; the plain names are in the value.
 - Reading goes to any replica. A reader that is behind gets an old revision, whose write then fails.
 
