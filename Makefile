@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help run demo test lint types floors check clean
+.PHONY: help run demo test chaos chaos-short lint types floors check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,13 @@ demo: $(STAMP)  ## the same, finite: exits 0 only if every expected alert state 
 
 test: $(STAMP)  ## every test, live ones against a real nats-server included
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -q
+
+chaos: $(STAMP)  ## the long chaos run, one server and then a cluster of three: about 20 minutes (SEED=7)
+	@$(BIN)/python tests/chaos/chaos_run.py $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python tests/chaos/chaos_run.py --servers 3 $(if $(SEED),--seed $(SEED))
+
+chaos-short: $(STAMP)  ## the chaos run of CI: under a minute (SEED=7)
+	@$(BIN)/python tests/chaos/chaos_run.py --short $(if $(SEED),--seed $(SEED))
 
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from chaos_processes import Servers, Subscriber
 
-FAULTS = (
+FAULTS: tuple[str, ...] = (
     "429:p=0.04",
     "500:p=0.04",
     "502:p=0.03",
@@ -90,7 +90,7 @@ def schedule(*, seed: int, length: float, lease: float, crowd: int, every: float
     while at < length:
         trouble = queue.pop(0) if queue else dice.choices(kinds, weights)[0]
         low, high = {
-            Trouble.FREEZE_SUBSCRIBER: (lease + 0.5, lease + 4.0),
+            Trouble.FREEZE_SUBSCRIBER: (lease + 0.5, lease + 2.5),
             Trouble.HICCUP: (0.5, 3.0),
             Trouble.STORM: (2.0, 8.0),
             Trouble.FREEZE_NATS: (0.5, 4.0),
@@ -133,7 +133,13 @@ class Weather:
         self._storm = storm
         self._tell = tell
         self._busy: set[str] = set()
+        self._faults = FAULTS
         self.done: Counter[Trouble] = Counter()
+
+    async def clear_up(self) -> None:
+        """No more faults at PagerDuty from now on."""
+        self._faults = ()
+        await self._switch(self._faults)
 
     async def run(self, strikes: list[Strike]) -> None:
         """Strike as planned, then wait until every victim is up again."""
@@ -201,6 +207,6 @@ class Weather:
                 finally:
                     servers.signal(member, signal.SIGCONT)
             case Trouble.STORM:
-                await self._switch((self._storm(target), *FAULTS))
+                await self._switch((self._storm(target), *self._faults))
                 await asyncio.sleep(seconds)
-                await self._switch(FAULTS)
+                await self._switch(self._faults)
