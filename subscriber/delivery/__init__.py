@@ -7,6 +7,7 @@ let it come back to its old place in the order, `resolve_by_hand` is a person's 
 pure; the guarantees and their proof are in docs/delivery.md.
 """
 
+from subscriber.delivery.backlog import Backlog
 from subscriber.delivery.byhand import distrusted, resolve_by_hand
 from subscriber.delivery.deadletter import headers as dead_letter_headers
 from subscriber.delivery.entry import key_of, needs_mending
@@ -20,6 +21,7 @@ from subscriber.delivery.settle import Settlement, SettlementKind, settle
 
 __all__ = [
     "Allowance",
+    "Backlog",
     "Flow",
     "Lanes",
     "OnStale",

@@ -108,6 +108,7 @@ def assemble(
         allowances=options.allowances(config, tuple(setup.accounts)),
         name=name,
         width=_CONVERSATIONS,
+        room=max(1, config.nats.max_in_flight * 3 // 4),
         meters=meters,
     )
     return Pump(

@@ -74,7 +74,6 @@ def consumer_options(config: Config) -> ConsumerOptions:
     return ConsumerOptions(
         durable=nats.durable,
         ack_wait=nats.ack_wait,
-        max_ack_pending=max(2048, 4 * nats.max_in_flight),
         first_start=FirstStart(nats.deliver),
     )
 
@@ -123,6 +122,7 @@ def policy(config: Config) -> Policy:
         max_age=spec.max_age,
         stale_after=spec.stale_after or None,
         on_stale=OnStale(spec.on_stale),
+        catch_up=0,  # the courier holds a backlog back itself, before the ledger is asked
     )
 
 

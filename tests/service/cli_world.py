@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -142,8 +141,8 @@ class CliWorld:
                 out, err = await process.communicate()
         finally:
             if process.returncode is None:
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
+                process.kill()
+                await process.communicate()
         done = Ended(process.returncode or 0, out.decode(), err.decode())
         assert done.code == code, done
         assert "Traceback" not in done.err

@@ -228,4 +228,4 @@ async def test_ctrl_c_is_heard_while_nats_is_silent(world: CliWorld) -> None:
         server.close()
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()

@@ -197,3 +197,22 @@ async def test_core_nats_works_with_its_weaker_promise(
         await until(lambda: len(reports) == 2)
     assert reports.ends() == {"delivered": 1, "dead-lettered": 1}
     assert simulator.alert("a") is not None
+
+
+async def test_a_backlog_costs_one_call_a_key(
+    own_server: EmbeddedNats, simulator: Simulator
+) -> None:
+    events, keys = 2000, 20
+    async with service_on(own_server, simulator):
+        pass  # the consumer exists from now on
+    bodies = [
+        evaluation(n, service=f"s{n % keys}", result="pass" if (n // keys) % 2 else "fail")
+        for n in range(events)
+    ]
+    await publish(own_server, *bodies)
+    async with service_on(own_server, simulator) as (_, reports):
+        await until(lambda: sum(reports.ends().values()) == events, 40)
+    # the newest of every key is a pass: nobody is woken for what is over
+    assert not [alert for alert in simulator.alerts if str(alert.status) == "triggered"]
+    # a key costs one call; a second one where the server paused in between
+    assert len(simulator.calls) <= 3 * keys

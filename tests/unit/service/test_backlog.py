@@ -1,0 +1,96 @@
+"""What is held back while a backlog is read, and what is let go."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscriber.delivery import Backlog
+from subscriber.model import AlertKey, Position
+
+
+def key(name: str) -> AlertKey:
+    return AlertKey(service="s", dedup_key=name)
+
+
+def at(sequence: int) -> Position:
+    return Position(sequence=sequence)
+
+
+def offer(
+    backlog: Backlog[int], name: str, sequence: int, now: float = 0, behind: int = 9
+) -> list[int]:
+    return backlog.offer(key(name), at(sequence), sequence, now=now, behind=behind)
+
+
+def test_the_newest_two_of_a_key_stay() -> None:
+    backlog = Backlog[int](room=100)
+    assert [offer(backlog, "a", n) for n in (1, 2, 3, 4)] == [[], [], [1], [2]]
+    assert offer(backlog, "b", 5) == []
+    assert backlog.release() == [4, 3, 5]
+    assert len(backlog) == 0
+
+
+def test_an_older_one_that_comes_late_goes_at_once() -> None:
+    backlog = Backlog[int](room=100)
+    for n in (5, 6):
+        offer(backlog, "a", n)
+    assert offer(backlog, "a", 1) == [1]
+    assert backlog.release() == [6, 5]
+
+
+@pytest.mark.parametrize(
+    ("now", "behind", "due"),
+    [
+        (0.0, 9, True),  # quiet for so long
+        (0.0, 0, True),  # nothing waits behind
+    ],
+)
+def test_everything_is_released_together(now: float, behind: int, due: bool) -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5)
+    offer(backlog, "a", 1, now=now, behind=behind)
+    assert (backlog.due(now) <= 0) is (behind == 0)
+    assert (backlog.due(now + 0.25) <= 0) is due
+
+
+def test_a_steady_stream_cannot_hold_it_for_ever() -> None:
+    backlog = Backlog[int](room=10_000, quiet=0.25, longest=5)
+    now = 0.0
+    while backlog.due(now) > 0:
+        offer(backlog, f"k{now}", 1, now=now)
+        now += 0.1
+        assert now < 6
+    assert now >= 5
+
+
+def test_a_full_room_is_emptied() -> None:
+    backlog = Backlog[int](room=3)
+    for n in range(3):
+        assert backlog.due(0) > 0
+        offer(backlog, f"k{n}", n)
+    assert backlog.due(0) <= 0
+
+
+@pytest.mark.parametrize(
+    "limits", [{"room": 0}, {"room": 1, "quiet": 0}, {"room": 1, "longest": 0.1}]
+)
+def test_limits_that_make_no_sense_are_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="backlog needs"):
+        Backlog[int](**limits)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 50)), max_size=80))
+def test_each_item_leaves_exactly_once_and_the_newest_last(events: list[tuple[str, int]]) -> None:
+    backlog = Backlog[int](room=1000)
+    gone: list[int] = []
+    newest: dict[str, int] = {}
+    for number, (name, sequence) in enumerate(events):
+        gone += backlog.offer(key(name), at(sequence), number, now=0, behind=9)
+        newest[name] = max(newest.get(name, 0), sequence)
+        assert all(events[item][1] <= newest[events[item][0]] for item in gone)
+    released = backlog.release()
+    assert sorted(gone + released) == list(range(len(events)))
+    said = {
+        name: max((events[i][1] for i in released if events[i][0] == name), default=0)
+        for name in newest
+    }
+    assert said == newest
