@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from subscriber.cli.reach import Reach
     from subscriber.model import Alert, Outcome
 
+_PATIENCE = 60.0
+"""Seconds for which `resolve` keeps trying."""
+
 alerts = typer.Typer(
     name="alerts",
     help="Read and mend the ledger: which alerts we believe PagerDuty holds.",
@@ -148,7 +151,7 @@ def resolve(
         typer.Option("--unknown", help="Also when the ledger has no such alert (give --service)."),
     ] = False,
     within: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--within",
             parser=parse_duration,
@@ -156,7 +159,7 @@ def resolve(
             show_default="60s",
             help="How long to keep trying while PagerDuty or a replica is busy.",
         ),
-    ] = 60.0,
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Resolve an alert at PagerDuty and in the ledger, by hand.
@@ -183,30 +186,31 @@ def resolve(
             alert = _unseen(key, service)
         return alert, "" if alert is None else account_of(reach, alert)
 
-    async def work(reach: Reach, stopping: asyncio.Event) -> Outcome:
+    async def work(reach: Reach, stopping: asyncio.Event) -> tuple[Outcome, bool]:
         def tell(outcome: Outcome) -> None:
             text = f"{outcome.reason.value}; trying again in {outcome.delay:.1f} s"
             typer.echo(plain(str(reach.redactor.clean(text))), err=True)
 
         assert alert is not None
         async with courier_for(reach, alert) as (courier, clock):
-            return await byhand.resolve(
+            outcome = await byhand.resolve(
                 alert,
                 ledger=await reach.ledger(),
                 courier=courier,
                 clock=clock,
                 stopping=stopping,
-                within=within,
+                within=_PATIENCE if within is None else within,
                 tell=tell,
             )
+        return outcome, stopping.is_set()
 
     alert, where = working(config, look)
     if alert is None:
         _unknown(key, service, hint="--unknown --service NAME sends a resolve all the same")
     said = f"{naming(alert)}, {alert.state.value} as far as we know"
     confirmed(f"Resolve {said}, at {where}?", yes=yes)
-    outcome = working(config, work, patient=True)
-    _report(alert, outcome, where)
+    outcome, interrupted = working(config, work, patient=True)
+    _report(alert, outcome, where, 130 if interrupted else 1)
 
 
 @alerts.command()
@@ -305,8 +309,8 @@ def _unknown(key: str, service: str | None, *, hint: str = "") -> NoReturn:
     raise typer.Exit(1)
 
 
-def _report(alert: Alert, outcome: Outcome, where: str) -> None:
-    """Say how a resolve went; exit 1 unless PagerDuty took it."""
+def _report(alert: Alert, outcome: Outcome, where: str, code: int) -> None:
+    """Say how a resolve went; exit with this code unless PagerDuty took it."""
     from subscriber.cli.entries import naming  # noqa: PLC0415
     from subscriber.cli.table import plain  # noqa: PLC0415
     from subscriber.model import OutcomeKind, Reason  # noqa: PLC0415
@@ -325,4 +329,4 @@ def _report(alert: Alert, outcome: Outcome, where: str) -> None:
         words = (outcome.reason.value, outcome.message, *outcome.errors)
         text = f"not resolved: {': '.join(word for word in words if word)}"
     typer.echo(plain(f"{naming(alert)}: {text}"), err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
