@@ -71,7 +71,9 @@ def deliver(
         if problem.reason is not Reason.LEDGER_UNAVAILABLE:
             raise
         now = yield from ask_now()
-        return run.put_off(now, problem.reason, problem.message)
+        # No exponential back-off: its message cannot come back before NATS is there again.
+        delay = run.as_asked(policy.first_delay)
+        return run.put_off(now, problem.reason, problem.message, delay=delay)
 
 
 def mend(alert: Alert, *, policy: Policy, owner: str) -> Flow[Outcome]:

@@ -366,10 +366,14 @@ def test_a_time_out_makes_the_next_event_of_the_key_come_back() -> None:
     assert world.deliver(intent(R, 5)).kind is OutcomeKind.DELIVERED
 
 
-def test_a_ledger_that_is_away_defers() -> None:
+@pytest.mark.parametrize("deliveries", [1, 9])
+def test_a_ledger_that_is_away_defers_by_seconds(deliveries: int) -> None:
     world = World(faults={0: AWAY})
-    outcome = world.deliver(intent(T, 5))
+    outcome = world.deliver(
+        intent(T, 5), delivery_count=deliveries, received_at=START - 1000 * deliveries
+    )
     assert (outcome.kind, outcome.reason) == (OutcomeKind.DEFERRED, Reason.LEDGER_UNAVAILABLE)
+    assert POLICY.first_delay <= outcome.delay <= 1.25 * POLICY.first_delay
     assert world.sent == []
 
 
