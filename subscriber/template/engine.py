@@ -226,7 +226,10 @@ def compile(
         TemplateError: TEMPLATE_SYNTAX.
     """
     front: type[GoSource] | type[JinjaSource] = GoSource if dialect == "go" else JinjaSource
-    return Template(front(source, name, environment(dialect, missing), missing), context)
+    try:
+        return Template(front(source, name, environment(dialect, missing), missing), context)
+    except RecursionError:
+        raise _too_deep(source, name) from None
 
 
 def compile_expression(
@@ -243,5 +246,19 @@ def compile_expression(
     """
     front: type[GoCondition] | type[JinjaCondition]
     front = GoCondition if dialect == "go" else JinjaCondition
-    made = front(source, name, environment(dialect, missing), missing)
-    return Expression(made, made.typed())
+    try:
+        made = front(source, name, environment(dialect, missing), missing)
+        return Expression(made, made.typed())
+    except RecursionError:
+        raise _too_deep(source, name) from None
+
+
+def _too_deep(source: str, name: str) -> TemplateError:
+    return TemplateError.at(
+        Reason.TEMPLATE_LIMIT,
+        "the template is nested too deeply",
+        name=name,
+        source=source,
+        offset=0,
+        hint="take it apart into several actions",
+    )

@@ -9,7 +9,7 @@ too, and a called template is compiled once for every place that it is called in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from jinja2 import nodes
@@ -21,6 +21,7 @@ from subscriber.template.jsonstate import (
     advance,
     finish,
     join,
+    needs_space,
     print_value,
     widened,
 )
@@ -30,6 +31,8 @@ TRACE = "go.trace"
 _TEXT, _INSIDE, _VALUE, _KEY = "go.text", "go.inside_string", "go.json_value", "go.json_key"
 _EMITTERS = frozenset({EMIT, _TEXT, _INSIDE, _VALUE, _KEY})
 _JSON_START = re.compile(r'[\[{"]|(?:true|false|null|-?[0-9][-+.eE0-9]*)\s*\Z')
+
+_CAPTURES = (nodes.AssignBlock, nodes.Macro)
 
 Locate = Callable[[int, int, str], int]
 Define = Callable[[str], nodes.Template | None]
@@ -50,11 +53,20 @@ def starts_json(tree: nodes.Template) -> bool:
 
     A body such as ``payload={...}`` or a URL is text, whatever it was declared to be.
     """
-    for data in tree.find_all(nodes.TemplateData):
+    for data in _literals(tree):
         text = data.data.strip()
         if text:
             return _JSON_START.match(text) is not None
     return True
+
+
+def _literals(node: nodes.Node) -> Iterator[nodes.TemplateData]:
+    """Literal text in order, without what a macro or a set block only captures."""
+    for child in node.iter_child_nodes():
+        if isinstance(child, nodes.TemplateData):
+            yield child
+        elif not isinstance(child, _CAPTURES):
+            yield from _literals(child)
 
 
 def plain(tree: nodes.Template) -> nodes.Template:
@@ -140,9 +152,7 @@ class JsonEscaper:
 
     def _node(self, node: nodes.Node, state: State) -> State | None:
         if isinstance(node, nodes.Output):
-            for child in node.nodes:
-                state = self._printed(child, state)
-            return state
+            return self._output(node, state)
         if isinstance(node, nodes.If):
             return self._branch(node, state)
         if isinstance(node, nodes.For):
@@ -152,10 +162,22 @@ class JsonEscaper:
             return None
         if isinstance(node, nodes.With | nodes.Scope):
             return self._body(node.body, state)
-        if isinstance(node, nodes.AssignBlock | nodes.Macro):
+        if isinstance(node, _CAPTURES):
             # What is captured is a text; it is escaped where it is printed.
             for output in node.find_all(nodes.Output):
                 output.nodes = [_as_text(child) for child in output.nodes]
+        return state
+
+    def _output(self, node: nodes.Output, state: State) -> State:
+        printed: list[nodes.Expr] = []
+        for child in node.nodes:
+            literal = child.data if isinstance(child, nodes.TemplateData) else None
+            if needs_space(state, literal) and not _calls(child):
+                printed.append(nodes.TemplateData(" ", lineno=child.lineno))
+                state = replace(state, glue=Glue.NOTHING, proven=False)
+            state = self._printed(child, state)
+            printed.append(child)
+        node.nodes = printed
         return state
 
     def _broken(self, error: BrokenJson, node: nodes.Node) -> BrokenPlace:
@@ -223,29 +245,33 @@ class JsonEscaper:
         """A called template: compiled for this place, named by it."""
         assert isinstance(child.node, nodes.Const)
         name = child.node.value.partition("\0")[0]
-        key = f"{name}\0{state.key}"
+        # It sees the innermost bracket only, so that it can call itself inside of another.
+        start = replace(state, open=state.open[-1:], proven=True)
+        key = f"{name}\0{start.key}"
         if key not in self._ends:
             tree = self._define(name)
             if tree is None:  # undefined: fails when it is reached
                 return state
-            child.node.value = key
-            self._ends[key] = replace(state, proven=False)  # what a recursive call may assume
+            self._ends[key] = replace(start, proven=False)  # what a recursive call may assume
             loops, self._loops = self._loops, []
-            end = self._body(tree.body, state)
+            end = self._body(tree.body, start)
             self._loops = loops
             assert end is not None
+            if end.brackets != start.brackets or key in self._assumed:
+                self._joined(child, start, end)
             if key in self._assumed:
-                self._joined(child, state, end)
-                end = replace(end, positions=end.positions | state.positions, proven=False)
+                end = replace(end, positions=end.positions | start.positions, proven=False)
             self.trees[key] = tree
             self._ends[key] = end
-            return end
-        child.node.value = key
-        if key not in self.trees:
+        elif key not in self.trees:
             self._assumed.add(key)
+        child.node.value = key
         end = self._ends[key]
-        opened = state.open if end.brackets == state.brackets else end.open
-        return replace(end, open=opened, proven=state.proven and end.proven)
+        return replace(end, open=state.open, proven=state.proven and end.proven)
+
+
+def _calls(child: nodes.Expr) -> bool:
+    return isinstance(child, nodes.Filter) and child.name == INVOKE
 
 
 def calls_templates(trees: Iterable[nodes.Template]) -> bool:

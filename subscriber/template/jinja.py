@@ -287,14 +287,6 @@ class JinjaSource:
                 source=self.source,
                 offset=line_offset(self.source, error.lineno),
             ) from None
-        except RecursionError:
-            raise TemplateError.at(
-                Reason.TEMPLATE_LIMIT,
-                "the template is nested too deeply",
-                name=self.name,
-                source=self.source,
-                offset=0,
-            ) from None
         return _Resolver(self.source, self.name, self.environment).resolve(tree)
 
     def names(self) -> tuple[str, ...]:

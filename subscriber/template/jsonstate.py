@@ -31,6 +31,7 @@ class Glue(StrEnum):
     NOTHING = ""
     LITERAL = "a literal"
     ACTION = "an action"
+    MAYBE = "what may stand before it"
 
 
 class BrokenJson(Exception):
@@ -102,6 +103,7 @@ def _within(brackets: str) -> str:
     return f" (open: {brackets})" if brackets else ""
 
 
+_CERTAIN = frozenset({Glue.LITERAL, Glue.ACTION})
 _SPACE = re.compile(r"[ \t\r\n]+")
 _STRING = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _SCALAR_RUN = re.compile(r'[^\s{}\[\]:,"]+')
@@ -158,7 +160,7 @@ def advance(state: State, text: str, offset: int) -> State:
             index = space.end()
             continue
         character = text[index]
-        if state.glue is not Glue.NOTHING and character not in ",:]}":
+        if state.glue in _CERTAIN and character not in ",:]}":
             raise BrokenJson(
                 f"this is glued to {state.glue}, so that what it means depends on the event",
                 index,
@@ -227,13 +229,24 @@ _COMMA_HINT = "is a comma missing before it?"
 _TRAILING_HINT = "is there a comma too many before it?"
 
 
+def needs_space(state: State, text: str | None) -> bool:
+    """Whether a space must be put between what may stand before and this text or (None) value.
+
+    Only some ways lead here with something directly before. With a space between, the others stay as
+    they are, and these become two values beside one another, which the parser refuses.
+    """
+    if state.glue is not Glue.MAYBE or state.string:
+        return False
+    return text is None or text[:1] not in tuple(" \t\r\n,:]}")
+
+
 def print_value(state: State) -> State:
     """The state behind an action that prints outside of a string.
 
     Raises:
         BrokenJson: no value can stand here (index 0: the action itself).
     """
-    if state.glue is not Glue.NOTHING:
+    if state.glue in _CERTAIN:
         raise BrokenJson(
             f"this value is glued to {state.glue}, so that what it means depends on the event",
             0,
@@ -256,7 +269,10 @@ def join(left: State | None, right: State | None) -> State | None:
         return left or right
     if left.place != right.place:
         raise BrokenJson(f"one way ends {left.place}, another {right.place}", 0)
-    glue = max(left.glue, right.glue, key=list(Glue).index)
+    glue = left.glue
+    if left.glue != right.glue:
+        certain = left.glue in _CERTAIN and right.glue in _CERTAIN
+        glue = Glue.ACTION if certain else Glue.MAYBE
     return replace(
         left,
         positions=left.positions | right.positions,

@@ -157,9 +157,22 @@ def tables() -> Iterator[Case]:
         yield Case(f"{{{{printf `%T %v` {literal} {literal}}}}}", "null")
     for name, value in VALUES.items():
         data = json.dumps({"v": value})
-        for function in ("print", "println", "html", "js", "urlquery", "len", "not", "index", "slice"):
+        for function in (
+            "print",
+            "println",
+            "html",
+            "js",
+            "urlquery",
+            "len",
+            "not",
+            "index",
+            "slice",
+        ):
             yield Case(f"{{{{{function} .v}}}}|{{{{.v | {function}}}}}", data)
-        yield Case("{{.v}}|{{if .v}}t{{else}}f{{end}}|{{with .v}}{{.}}{{end}}|{{and .v 1}}|{{or .v 2}}", data)
+        yield Case(
+            "{{.v}}|{{if .v}}t{{else}}f{{end}}|{{with .v}}{{.}}{{end}}|{{and .v 1}}|{{or .v 2}}",
+            data,
+        )
         yield Case("{{range .v}}{{.}},{{else}}none{{end}}", data)
         yield Case("{{range $k, $x := .v}}{{$k}}={{$x}},{{else}}none{{end}}", data)
         for form in FORMATS:

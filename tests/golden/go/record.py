@@ -13,7 +13,7 @@ import json
 import sys
 
 from cases import cases
-from fuzz import EXPLAINED
+from fuzz import explained
 from oracle import HERE, ask, version
 
 TARGET = HERE / "recorded.jsonl"
@@ -26,14 +26,12 @@ def main() -> int:
     documents: dict[str, int] = {}
     rows = []
     for case, answer in zip(listed, ask(listed), strict=True):
-        if any(text in answer.error for text in EXPLAINED) or len(answer.text or "") > LONGEST:
+        if explained(answer) or len(answer.text or "") > LONGEST:
             continue
         number = documents.setdefault(case.data, len(documents))
         rows.append([case.template, number, case.missing, answer.text])
     header = {"go": version(), "data": list(documents)}
-    lines = [
-        json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in (header, *rows)
-    ]
+    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in (header, *rows)]
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
     sys.stdout.write(f"{len(lines) - 1} cases by {version()} in {TARGET.name}\n")
     return 0
