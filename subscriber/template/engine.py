@@ -77,6 +77,7 @@ class Template:
         self._calls = {key: program.start for key, program in built.calls.items()}
         self._collect = collect_nested if built.calls else collect
         self._parse = not built.proven
+        self._indexed = built.indexed
         typed = source.typed()
         self._typed = None if typed is None else Expression(source, typed)
 
@@ -98,7 +99,7 @@ class Template:
         except Exception as error:
             raise self._built.explain(error) from error
         text = clean(text)
-        if self._parse:
+        if self._parse or (run.keyed and self._indexed):
             try:
                 decode_json(text)
             except (ValueError, RecursionError) as error:
@@ -131,6 +132,7 @@ class Expression:
             main=main,
             calls={},
             proven=True,
+            indexed=False,
             offset_of=source.offset_of,
         )
 
@@ -167,7 +169,7 @@ def _compiled(source: Source, tree: nodes.Template) -> Program:
 def _build(source: Source, context: Context, *, trace: bool) -> Built:
     """Compile a template and everything it calls, with every value escaped for its place."""
     main = source.main()
-    proven = True
+    proven, indexed = True, False
     if context == "json" and starts_json(main):
         escaper = JsonEscaper(source.define, source.offset_of)
         try:
@@ -181,7 +183,7 @@ def _build(source: Source, context: Context, *, trace: bool) -> Built:
                 offset=broken.offset,
                 hint=broken.hint,
             ) from None
-        trees, proven = escaper.trees, escaper.proven
+        trees, proven, indexed = escaper.trees, escaper.proven, escaper.indexed
     else:
         trees = {}
         for name in source.names():
@@ -200,6 +202,7 @@ def _build(source: Source, context: Context, *, trace: bool) -> Built:
         main=_compiled(source, main),
         calls={key: _compiled(source, tree) for key, tree in trees.items()},
         proven=proven,
+        indexed=indexed,
         offset_of=source.offset_of,
     )
 

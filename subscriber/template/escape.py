@@ -115,6 +115,8 @@ class JsonEscaper:
     Attributes:
         trees: every tree that was compiled for a place, by the key that calls it.
         proven: whether every rendering is valid JSON, so that none needs to be parsed.
+        indexed: whether that relies on ranges with two variables going through lists, where the
+            first one counts from zero.
     """
 
     def __init__(self, define: Define, locate: Locate) -> None:
@@ -122,6 +124,8 @@ class JsonEscaper:
         self._locate = locate
         self.trees: dict[str, nodes.Template] = {}
         self.proven = True
+        self.indexed = False
+        self._taken: dict[int, bool] = {}  # whether a separator is printed in this pass
         self._ends: dict[str, State] = {}
         self._assumed: set[str] = set()
         self._loops: list[tuple[State, list[State]]] = []  # start, and how jumps leave
@@ -215,25 +219,39 @@ class JsonEscaper:
             raise self._broken(error, node) from None
 
     def _branch(self, node: nodes.If, state: State) -> State | None:
+        taken = self._taken.get(id(node))
+        if taken is not None:
+            return self._body(node.body, state) if taken else state
         end = self._body(node.body, state)
         for elif_ in node.elif_:
             end = self._joined(elif_, end, self._body(elif_.body, state))
         return self._joined(node, end, self._body(node.else_, state))
 
     def _loop(self, node: nodes.For, state: State) -> State | None:
-        # Twice: first from every position that a loop could begin at here, to learn how a pass can
+        separator = _separator(node)
+        begins: list[State | None] = [state]
+        if separator is not None:
+            # "{{if $i}},{{end}}": not in the first pass, always in the others.
+            self.indexed = self.indexed or isinstance(separator.test, nodes.InternalName)
+            self._taken[id(separator)] = False
+            begins = self._passed(node, state)
+            self._taken[id(separator)] = True
+        # Twice: first from every position that a pass could begin at here, to learn how a pass can
         # end, then from exactly those.
-        start: State | None = state
-        for left in self._passed(node, widened(state)):
-            start = self._joined(node, start, left)
-        assert start is not None
-        start = replace(start, proven=state.proven)
-        end = start
-        for left in self._passed(node, start):
-            end = self._joined(node, end, left) or end
+        begin = self._all_joined(node, begins)
+        learnt = self._passed(node, widened(begin))
+        start = replace(self._all_joined(node, [begin, *learnt]), proven=begin.proven)
+        end = self._all_joined(node, [state, *begins, *self._passed(node, start)])
         if node.else_:
             return self._joined(node, end, self._body(node.else_, state))
         return end
+
+    def _all_joined(self, node: nodes.Node, states: Sequence[State | None]) -> State:
+        joined: State | None = None
+        for state in states:
+            joined = self._joined(node, joined, state)
+        assert joined is not None
+        return joined
 
     def _passed(self, node: nodes.For, start: State) -> list[State | None]:
         """How one pass through a loop's body can end: at its end or by a jump."""
@@ -268,6 +286,39 @@ class JsonEscaper:
         child.node.value = key
         end = self._ends[key]
         return replace(end, open=state.open, proven=state.proven and end.proven)
+
+
+def _separator(loop: nodes.For) -> nodes.If | None:
+    """The branch of a loop's body that is taken in every pass but the first, if there is one."""
+    index = loop.target.items[0] if isinstance(loop.target, nodes.Tuple) else None
+    counters: set[str] = set()
+    for statement in loop.body:
+        if isinstance(statement, nodes.Assign) and statement.node is index and index is not None:
+            assert isinstance(statement.target, nodes.InternalName)
+            counters.add(statement.target.name)
+        elif isinstance(statement, nodes.If) and not (statement.elif_ or statement.else_):
+            test = statement.test
+            if isinstance(test, nodes.InternalName) and test.name in counters:
+                return statement if _assigned(loop, test.name) == 1 else None
+            if isinstance(test, nodes.Not) and _is_loop_first(test.node):
+                return statement
+    return None
+
+
+def _assigned(loop: nodes.For, name: str) -> int:
+    return sum(
+        isinstance(assign.target, nodes.InternalName) and assign.target.name == name
+        for assign in loop.find_all(nodes.Assign)
+    )
+
+
+def _is_loop_first(test: nodes.Expr) -> bool:
+    return (
+        isinstance(test, nodes.Getattr)
+        and test.attr == "first"
+        and isinstance(test.node, nodes.Name)
+        and test.node.name == "loop"
+    )
 
 
 def _calls(child: nodes.Expr) -> bool:

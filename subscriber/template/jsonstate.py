@@ -232,8 +232,8 @@ _TRAILING_HINT = "is there a comma too many before it?"
 def needs_space(state: State, text: str | None) -> bool:
     """Whether a space must be put between what may stand before and this text or (None) value.
 
-    Only some ways lead here with something directly before. With a space between, the others stay as
-    they are, and these become two values beside one another, which the parser refuses.
+    Only some ways lead here with something directly before. With a space between, the others stay
+    as they are, and these become two values beside one another, which the parser refuses.
     """
     if state.glue is not Glue.MAYBE or state.string:
         return False

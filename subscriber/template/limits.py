@@ -35,10 +35,11 @@ _PAY_AT_ONCE = 1_000
 class Run:
     """One rendering's allowance; `functions.registry.Run` is the part that functions see."""
 
-    __slots__ = ("_now", "_sizes", "steps", "templates", "time")
+    __slots__ = ("_now", "_sizes", "keyed", "steps", "templates", "time")
 
     def __init__(self, now: float | None, time: object, templates: Templates) -> None:
         self.steps = MAX_STEPS
+        self.keyed = False  # a range with two variables went through a map
         self._now = now
         self._sizes: dict[int, tuple[object, int]] = {}
         self.time = time

@@ -81,6 +81,7 @@ class Built:
         main: what to render.
         calls: the templates that may be called, by key; empty when none is.
         proven: whether the result is certainly JSON (or need not be).
+        indexed: whether that holds only while no range with two variables goes through a map.
         offset_of: the offset of a node, from its `lineno`, an index into its text and that text.
     """
 
@@ -89,6 +90,7 @@ class Built:
     main: Program
     calls: dict[str, Program]
     proven: bool
+    indexed: bool
     offset_of: Callable[[int, int, str], int]
 
     def begin(self, data: Any, now: float | None) -> Pieces:

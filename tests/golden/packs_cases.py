@@ -49,8 +49,8 @@ def packs() -> dict[str, ShippedRule]:
 
 @cache
 def rule_set() -> RuleSet:
-    """All of them compiled, as a first installation has them."""
-    config = Config()
+    """All of them compiled, those of the packs that are off at first too."""
+    config = Config(packs=sorted({rule.pack for rule in packs().values()}))
     sources, faults = rule_sources(config, packs=packs())
     assert not faults
     return compile_rules(sources, service_names(config), client=config.pagerduty.client)

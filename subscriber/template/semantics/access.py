@@ -143,6 +143,7 @@ def each_pair(value: Any, offset: int, run: Run, weight: int) -> Any:
     if isinstance(value, list):
         return list(enumerate(run.loop(value, weight))) if value else ()
     if isinstance(value, dict):
+        run.keyed = True
         run.charge(len(value) // 4)
         return run.loop([(key, value[key]) for key in sorted_keys(value)], weight)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -4,6 +4,8 @@ Rules: small spaces are exhausted (every format with every value, every comparis
 kinds, every literal); behaviour that is easily got wrong has a case of its own.
 """
 
+# ruff: noqa: E501 - a template is shown in one piece
+
 from __future__ import annotations
 
 import json

@@ -3,8 +3,8 @@
     python tests/golden/go/record.py
 
 The first line names the version of Go and the data documents; every other line is a list: template,
-number of its data document, missingkey, and what Go wrote, or null when Go refused. Cases that differ
-for a documented reason and very long answers are left out.
+number of its data document, missingkey, and what Go wrote, or null when Go refused. Cases that
+differ for a documented reason and very long answers are left out.
 """
 
 from __future__ import annotations

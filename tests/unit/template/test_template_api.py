@@ -72,10 +72,19 @@ def test_a_condition_is_written_without_braces(go: str, jinja: str, truth: bool)
 @pytest.mark.parametrize(
     ("source", "dialect"),
     [
-        ("", "go"), ("{{.a}}", "go"), (".a }}", "go"), ("eq .a", "go"), (".a) (.b", "go"), ("if .a", "go"),
-        (".a = 1", "go"), ("", "jinja"), ("{{ a }}", "jinja"), ("a }} b {{ c", "jinja"), ("a b", "jinja"),
+        ("", "go"),
+        ("{{.a}}", "go"),
+        (".a }}", "go"),
+        ("eq .a", "go"),
+        (".a) (.b", "go"),
+        ("if .a", "go"),
+        (".a = 1", "go"),
+        ("", "jinja"),
+        ("{{ a }}", "jinja"),
+        ("a }} b {{ c", "jinja"),
+        ("a b", "jinja"),
     ],
-)  # fmt: skip
+)
 def test_a_condition_that_is_none_is_refused(source: str, dialect: Any) -> None:
     with pytest.raises(TemplateError):
         compile_expression(source, dialect=dialect).test({"a": 1, "b": 1, "c": 1})

@@ -1,5 +1,7 @@
 """The Jinja dialect: Jinja's own meaning, our functions and escaping."""
 
+# ruff: noqa: E501 - a template is shown in one piece
+
 from __future__ import annotations
 
 from typing import Any
@@ -29,21 +31,42 @@ RENDERED = [
     ("{% for x in list if x.a > 1 %}{{ x.t }}{% endfor %}", "y"),
     ("{% for i in range(3) %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% endfor %}", "02"),
     ("{% set x = 1 %}{% set y %}[{{ x }}]{% endset %}{{ y }}", "[1]"),
-    ("{% set ns = namespace(s=0) %}{% for x in list %}{% set ns.s = ns.s + x.a %}{% endfor %}{{ ns.s }}", "3"),
+    (
+        "{% set ns = namespace(s=0) %}{% for x in list %}{% set ns.s = ns.s + x.a %}{% endfor %}{{ ns.s }}",
+        "3",
+    ),
     ("{% macro m(x, y=2) %}{{ x }}-{{ y }}{% endmacro %}{{ m(1) }} {{ m(3, y=4) }}", "1-2 3-4"),
     ("{% with z = n + 1 %}{{ z }}{% endwith %}", "4"),
-    ("{{ name|upper }} {{ name|replace('a', 'o') }} {{ list|map(attribute='t')|join('+') }}", "CARTS corts x+y"),
-    ("{{ list|selectattr('a', 'gt', 1)|list|length }} {{ [3,1,2]|sort|first }} {{ 2.567|round(1) }}", "1 1 2.6"),
-    ("{{ [1,2,2]|unique|list }} {{ 'a b'|title }} {{ none|default('d', true) }} {{ q|default('e') }}", "[1, 2] A B d e"),
-    ("{{ printf('%05.1f', score) }} {{ name|printf('<%q>') }} {{ eq(n, 3) }}", "085.5 <\"carts\"> True"),
+    (
+        "{{ name|upper }} {{ name|replace('a', 'o') }} {{ list|map(attribute='t')|join('+') }}",
+        "CARTS corts x+y",
+    ),
+    (
+        "{{ list|selectattr('a', 'gt', 1)|list|length }} {{ [3,1,2]|sort|first }} {{ 2.567|round(1) }}",
+        "1 1 2.6",
+    ),
+    (
+        "{{ [1,2,2]|unique|list }} {{ 'a b'|title }} {{ none|default('d', true) }} {{ q|default('e') }}",
+        "[1, 2] A B d e",
+    ),
+    (
+        "{{ printf('%05.1f', score) }} {{ name|printf('<%q>') }} {{ eq(n, 3) }}",
+        '085.5 <"carts"> True',
+    ),
     ("{{ trunc(3, name) }} {{ name|trunc(2) }} {{ ternary('y', 'n', ok) }}", "car ca y"),
-    ("{{ n + 1 }} {{ n * 2 }} {{ n ** 2 }} {{ 7 % n }} {{ 7 // n }} {{ name ~ n }} {{ 'ab' * 2 }}", "4 6 9 1 2 carts3 abab"),
-    ("{{ n is odd }} {{ q is defined }} {{ name in ['carts'] }} {{ 'a' in name }} {{ list[:1]|length }}", "True False True True 1"),
+    (
+        "{{ n + 1 }} {{ n * 2 }} {{ n ** 2 }} {{ 7 % n }} {{ 7 // n }} {{ name ~ n }} {{ 'ab' * 2 }}",
+        "4 6 9 1 2 carts3 abab",
+    ),
+    (
+        "{{ n is odd }} {{ q is defined }} {{ name in ['carts'] }} {{ 'a' in name }} {{ list[:1]|length }}",
+        "True False True True 1",
+    ),
     ("{{ map|tojson }} {{ name|tojson }}", '{"a":"z","b":1} "carts"'),
     ("{# a comment #}a{%- if true -%} b {%- endif -%} c", "abc"),
     ("{{ 'x' if ok else 'y' }}{{ (1, 2) }}{{ {'k': n} }}", "x[1, 2]{'k': 3}"),
     ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("source", "text"), RENDERED)
