@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from subscriber.cli import alerts, check, demo, dlq, functions, render, run, send, simulate
+from subscriber.cli import alerts, check, demo, dlq, functions, render, run, sample, send, simulate
 
 app = typer.Typer(
     name="pagerduty-subscriber",
@@ -39,6 +39,7 @@ app.command(name="run")(run.run)
 app.command(name="demo")(demo.demo)
 app.command(name="check")(check.check)
 app.command(name="send")(send.send)
+app.command(name="sample")(sample.sample)
 app.command(name="render")(render.render)
 app.command(name="functions")(functions.functions)
 app.command(name="simulate")(simulate.simulate)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from subscriber.cli.sample import Step
     from subscriber.cli.session import Session
+    from subscriber.cli.story import Step
     from subscriber.service.meters import Meters
 
 _PATIENCE = 15.0
@@ -42,9 +42,9 @@ async def _main(stopping: asyncio.Event) -> int:
 
     from subscriber.cli.console import coloured  # noqa: PLC0415
     from subscriber.cli.loop import first_of  # noqa: PLC0415
-    from subscriber.cli.sample import DELIVERY  # noqa: PLC0415
     from subscriber.cli.session import running_session  # noqa: PLC0415
     from subscriber.cli.stage import staged  # noqa: PLC0415
+    from subscriber.cli.story import DELIVERY  # noqa: PLC0415
     from subscriber.cli.timeline import Timeline  # noqa: PLC0415
     from subscriber.service.journal import Redactor, set_up  # noqa: PLC0415
     from subscriber.service.meters import Meters  # noqa: PLC0415

@@ -112,7 +112,7 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
 
 async def _play(session: Session, screen: Timeline, stopping: asyncio.Event) -> None:
     """Publish the sample delivery, slowly enough to watch."""
-    from subscriber.cli.sample import DELIVERY  # noqa: PLC0415
+    from subscriber.cli.story import DELIVERY  # noqa: PLC0415
 
     stage = session.stage
     if stage.embedded is None or stage.simulator is None:

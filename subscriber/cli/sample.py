@@ -1,118 +1,124 @@
-"""The sample delivery: one release that goes wrong and is mended, told in shipped case files.
-
-Rules: every event is a case of a shipped rule with a fresh id and the present time, so that what
-the newcomer sees is what the golden tests hold. Each step says what PagerDuty must hold after it.
-"""
+"""`sample`: an event to try things with."""
 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from subscriber.service.rulebook import packs_folder
+import typer
+
+from subscriber.cli.output import Output
+
+if TYPE_CHECKING:
+    from subscriber.service.samples import Sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One event of the story.
+def sample(
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TYPE]",
+            help="An event type, its end (`evaluation.finished`), a glob, or a case "
+            "(`keptn/evaluation/fail`); none: the list.",
+            show_default=False,
+        ),
+    ] = "",
+    passes: Annotated[
+        bool | None,
+        typer.Option(
+            "--pass/--fail",
+            help="One that closes an alert, or one that opens it; otherwise what there is, "
+            "failures first.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Put a value into the event; JSON, or text. Can be repeated.",
+        ),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List every sample of the type, or all types.")
+    ] = False,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="Of the list: for people, or for machines.")
+    ] = Output.TEXT,
+) -> None:
+    """Print a valid event of a known type, with a fresh id and the present time.
 
-    Attributes:
-        says: what happens, for the person who watches.
-        case: which shipped case, ``<pack>/<rule>/<case>``; empty: `raw` is published.
-        raw: a message that is no case.
-        subject: where a raw message is published.
-        alerts: dedup key -> state (``triggered``, ``resolved``) that PagerDuty must hold after it.
-        changes: how many change events PagerDuty must have got by then.
-        dead_letters: how many dead letters must have been written by then.
+    The events are the cases of the shipped rules. They go to standard output as `send`, `explain`
+    and `render` read them.
+
+    Examples:
+
+        pagerduty-subscriber sample sh.keptn.event.evaluation.finished
+
+        pagerduty-subscriber sample evaluation.finished --pass | pagerduty-subscriber send -
+
+        pagerduty-subscriber sample deployment.finished --set data.stage=dev > event.json
+
+        pagerduty-subscriber sample --list
     """
+    from subscriber.cli.console import problems_end  # noqa: PLC0415
+    from subscriber.model import Action  # noqa: PLC0415
+    from subscriber.service.samples import choose, fresh, matching  # noqa: PLC0415
 
-    says: str
-    case: str = ""
-    raw: bytes = b""
-    subject: str = ""
-    alerts: Mapping[str, str] = field(default_factory=dict)
-    changes: int = 0
-    dead_letters: int = 0
-
-
-EVALUATION = "webshop/production/checkout/evaluation"
-DEPLOYMENT = "webshop/production/checkout/deployment"
-PIPELINE = "pipelinerun:/ci/tekton-eu1#release-checkout"
-
-DELIVERY = (
-    Step(
-        says="A new version of checkout is deployed to production",
-        case="keptn/deployment/pass",
-        alerts={DEPLOYMENT: ""},
-        changes=1,
-    ),
-    Step(
-        says="Its evaluation fails: somebody must be woken",
-        case="keptn/evaluation/fail",
-        alerts={EVALUATION: "triggered"},
-        changes=1,
-    ),
-    Step(
-        says="The next deployment does not come up at all",
-        case="keptn/deployment/fail",
-        alerts={EVALUATION: "triggered", DEPLOYMENT: "triggered"},
-        changes=2,
-    ),
-    Step(
-        says="A broken event comes along: named, kept as a dead letter, nothing stops",
-        raw=b'{"specversion": "1.0", "type": "sh.keptn.event.deployment.finished", "id": ',
-        subject="sh.keptn.event.deployment.finished",
-        alerts={EVALUATION: "triggered", DEPLOYMENT: "triggered"},
-        changes=2,
-        dead_letters=1,
-    ),
-    Step(
-        says="The pipeline run of the fix fails in CI (a CDEvent this time)",
-        case="cdevents/pipelinerun/failure-0.5",
-        alerts={PIPELINE: "triggered"},
-        changes=2,
-        dead_letters=1,
-    ),
-    Step(
-        says="... and succeeds when run again",
-        case="cdevents/pipelinerun/success-0.5",
-        alerts={PIPELINE: "resolved"},
-        changes=2,
-        dead_letters=1,
-    ),
-    Step(
-        says="The fixed version is deployed",
-        case="keptn/deployment/pass",
-        alerts={DEPLOYMENT: "resolved", EVALUATION: "triggered"},
-        changes=3,
-        dead_letters=1,
-    ),
-    Step(
-        says="Its evaluation passes: everything is resolved",
-        case="keptn/evaluation/pass",
-        alerts={DEPLOYMENT: "resolved", EVALUATION: "resolved", PIPELINE: "resolved"},
-        changes=3,
-        dead_letters=1,
-    ),
-)
+    with problems_end():
+        if listed or not wanted:
+            _show(matching(wanted), by_type=not wanted, output=output)
+            return
+        asks = None if passes is None else Action.RESOLVE if passes else Action.TRIGGER
+        chosen = choose(wanted, asks)
+        _, data = fresh(chosen.case, changes=[_change(text) for text in changes or ()])
+    typer.echo(json.dumps(json.loads(data), indent=2, ensure_ascii=False))
 
 
-def message(step: Step, now: datetime | None = None) -> tuple[str, bytes]:
-    """The subject and the body to publish for a step."""
-    if not step.case:
-        return step.subject, step.raw
-    pack, rule, case = step.case.split("/")
-    path = packs_folder() / pack / rule / "cases" / f"{case}.event.json"
-    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if "context" in document:  # a bare CDEvents document
-        document["context"].update(id=str(uuid.uuid4()), timestamp=moment)
-        subject = document["context"]["type"]
+def _change(text: str) -> tuple[tuple[str, ...], Any]:
+    """`data.stage=dev` as a path and a value."""
+    from subscriber.rules.match import split_path  # noqa: PLC0415
+
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise typer.BadParameter(f"{text!r} is not PATH=VALUE, e.g. data.stage=dev")
+    try:
+        return split_path(path), json.loads(value)
+    except ValueError:
+        return split_path(path), value
+
+
+def _show(found: list[Sample], *, by_type: bool, output: Output) -> None:
+    from subscriber.cli.table import as_json_array, table, width  # noqa: PLC0415
+
+    if output is Output.JSON:
+        typer.echo(
+            as_json_array(
+                {
+                    "type": one.type,
+                    "case": one.case.label,
+                    "asks": one.asks.value if one.asks else None,
+                }
+                for one in found
+            )
+        )
+        return
+    if by_type:
+        types: dict[str, list[Sample]] = {}
+        for one in found:
+            types.setdefault(one.type, []).append(one)
+        rows = [(name, _asked(group), str(len(group))) for name, group in types.items()]
+        head = ("TYPE", "ASKS FOR", "SAMPLES")
     else:
-        document.update(id=str(uuid.uuid4()), time=moment)
-        subject = document["type"]
-    return subject, json.dumps(document).encode()
+        rows = [(one.case.label, _asked([one]), one.type) for one in found]
+        head = ("CASE", "ASKS FOR", "TYPE")
+    for line in table(head, rows, width()):
+        typer.echo(line)
+
+
+def _asked(group: list[Sample]) -> str:
+    words = dict.fromkeys(one.asks.value if one.asks else "nothing" for one in group)
+    return ", ".join(sorted(words, key=_ASKED.index))
+
+
+_ASKED = ("trigger", "acknowledge", "resolve", "change", "nothing")

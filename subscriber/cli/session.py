@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from subscriber.cli.sample import Step, message
 from subscriber.cli.stage import Stage
+from subscriber.cli.story import Step, message
 from subscriber.ports.nats.publish import NatsPublisher
 from subscriber.service.app import Service
 from subscriber.service.meters import Meters
