@@ -211,9 +211,15 @@ def remembered(alert: Alert, position: Position) -> Alert:
 
 
 def held_back(alert: Alert, position: Position, until: float) -> Alert:
-    """Say that `position`, the newest heard, waits for its turn."""
-    if alert.waiting is not None and alert.waiting.position > position:
-        return alert
+    """Say that `position`, the newest heard, waits for its turn.
+
+    A newer one takes the place, but older events do not get their turn sooner for that.
+    """
+    waiting = alert.waiting
+    if waiting is not None:
+        if waiting.position > position:
+            return alert
+        until = max(until, waiting.until)
     return replace(alert, waiting=Waiting(position=position, until=until))
 
 

@@ -141,9 +141,17 @@ def _closing(
             policy=policy,
         )
 
+    holds = step.move is Move.SEND and run.intent.action in (Action.TRIGGER, Action.RESOLVE)
+
     def release(alert: Alert) -> Alert:
         free = entry.released(alert, position)
-        return free if heard.nothing else entry.doubted(free, position, now + policy.doubt)
+        if heard.nothing:
+            return free
+        free = entry.doubted(free, position, now + policy.doubt)
+        if not holds:
+            return free
+        # Of several doubts the entry names none; older events must know of this one all the same.
+        return entry.held_back(free, position, now + policy.doubt + policy.clock_skew)
 
     if heard.accepted:
         return _Closing(change=settle)
@@ -162,7 +170,6 @@ def _closing(
         outcome = run.put_off(now, verdict.reason, delay=delay)
         if outcome.kind is not OutcomeKind.DEFERRED:
             return _Closing(change=release, outcome=outcome)
-    holds = step.move is Move.SEND and run.intent.action in (Action.TRIGGER, Action.RESOLVE)
     if holds and (outcome is None or verdict.reason in HOLDS_BACK):
         until = now + delay + policy.longest_busy_delay
 

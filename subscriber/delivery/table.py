@@ -172,6 +172,13 @@ def decide(
                 return Step(
                     move=Move.WAIT, reason=Reason.IN_DOUBT, place=place, delay=max(due - now, 0.001)
                 )
+            # What is settled is not said again on top of something newer; that will be settled.
+            quiet_until = entry.spoken_for_until(alert, alert.position, policy)
+            waiting = alert.waiting
+            if waiting is not None and waiting.position > alert.position:
+                quiet_until = max(quiet_until, waiting.until)
+            if now < quiet_until:
+                return busy(quiet_until)
             return Step(move=Move.REPEAT, reason=Reason.REPAIRED, place=place, state=alert.state)
         return over(alert, intent, place)
     if live:

@@ -209,6 +209,18 @@ def test_a_throttled_event_holds_older_ones_back_until_its_turn() -> None:
     assert world.deliver(intent(T, 4)).kind is OutcomeKind.SUPERSEDED
 
 
+def test_an_older_event_waits_for_a_newer_one_that_may_have_been_heard() -> None:
+    doubt = Doubt(position=Position(epoch=1, sequence=3), until=START + 5)
+    world = World(alert=Alert(key=KEY, doubt=doubt), verdicts=[SLOW] * 3)
+    assert world.deliver(intent(R, 5)).kind is OutcomeKind.DEFERRED
+    assert world.alert is not None
+    assert world.alert.doubt is not None
+    assert world.alert.doubt.position == Position()  # of several
+    assert world.deliver(intent(T, 4)).reason is Reason.BUSY
+    assert world.deliver(intent(R, 5)).reason is Reason.IN_DOUBT
+    assert [one.position.sequence for one in world.sent] == [5] * 4
+
+
 def test_an_older_event_does_not_wait_for_ever_for_one_that_is_gone() -> None:
     waiting = Waiting(position=Position(epoch=1, sequence=9), until=START + 10)
     world = World(alert=Alert(key=KEY, waiting=waiting), now=START + 11)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from subscriber.delivery import Policy
-from subscriber.delivery.entry import spoken_for_until
+from subscriber.delivery.entry import held_back, spoken_for_until
 from subscriber.delivery.table import Move, decide
 from subscriber.model import (
     Action,
@@ -19,6 +19,7 @@ from subscriber.model import (
     Intent,
     Position,
     Reason,
+    Waiting,
 )
 
 POLICY = Policy(lease=20.0, send_timeout=10.0, clock_skew=2.0, doubt=30.0)
@@ -73,6 +74,29 @@ def test_it_waits_no_longer_than_the_newer_one_can_take_to_come_back(
     alert: Alert, expected: Move
 ) -> None:
     assert move(alert, 4) is expected
+
+
+def owing(**more: object) -> Alert:
+    """The settled state owes a repetition that is due."""
+    doubt = Doubt(position=Position(), until=NOW - 3)
+    return replace(OPEN, doubt=doubt, **more)  # type: ignore[arg-type]
+
+
+def test_what_is_settled_is_not_repeated_on_top_of_something_newer() -> None:
+    assert move(owing(), 1) is Move.REPEAT
+    dead = Claim(owner="the dead", position=at(5), expires_at=NOW - 3)
+    assert move(owing(claim=dead), 1) is Move.WAIT
+    assert move(owing(claim=replace(dead, expires_at=NOW - 32)), 1) is Move.REPEAT
+    assert move(owing(claim=replace(dead, position=at(1))), 1) is Move.REPEAT
+    waiting = Waiting(position=at(5), until=NOW + 1)
+    assert move(owing(waiting=waiting), 1) is Move.WAIT
+    assert move(owing(waiting=replace(waiting, until=NOW)), 1) is Move.REPEAT
+
+
+def test_a_newer_one_that_waits_shorter_does_not_shorten_the_wait() -> None:
+    held = held_back(held_back(OPEN, at(5), NOW + 9), at(6), NOW + 1)
+    assert held.waiting == Waiting(position=at(6), until=NOW + 9)
+    assert held_back(held, at(5), NOW + 99) == held
 
 
 def test_a_doubt_about_something_older_stops_nobody() -> None:
