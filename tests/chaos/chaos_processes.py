@@ -73,6 +73,7 @@ class Subscriber:
         self._logs = logs
         self._patience = patience
         self._runs = 0
+        self._log = logs
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = False
         self.died: list[int] = []
@@ -91,7 +92,8 @@ class Subscriber:
         self._runs += 1
         self._asked = False
         command = [sys.executable, "-m", "subscriber", "run", "--config", str(self._config)]
-        with (self._logs / f"{self.name}-{self._runs}.log").open("wb") as log:
+        self._log = self._logs / f"{self.name}-{self._runs}.log"
+        with self._log.open("wb") as log:
             self._process = spawn(command, stdout=subprocess.DEVNULL, stderr=log)
 
     def fell(self) -> bool:
@@ -127,7 +129,8 @@ class Subscriber:
         if not await ended(self._process, self._patience):
             self.late.append(f"{self.name}: still running {self._patience:g} s after SIGTERM")
             self.kill()
-        elif self._process.returncode != 0:
+        elif self._process.returncode != 0 and self._log.stat().st_size:
+            # one that had not said a word was still being loaded, and holds nothing
             self.late.append(f"{self.name}: exit code {self._process.returncode} after SIGTERM")
 
 
