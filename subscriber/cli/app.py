@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from subscriber.cli import alerts, check, demo, dlq, functions, render, run, sample, send, simulate
+from subscriber.cli import (
+    alerts,
+    check,
+    demo,
+    dlq,
+    explain,
+    functions,
+    render,
+    run,
+    sample,
+    send,
+    simulate,
+)
 
 app = typer.Typer(
     name="pagerduty-subscriber",
@@ -40,6 +52,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="check")(check.check)
 app.command(name="send")(send.send)
 app.command(name="sample")(sample.sample)
+app.command(name="explain")(explain.explain)
 app.command(name="render")(render.render)
 app.command(name="functions")(functions.functions)
 app.command(name="simulate")(simulate.simulate)

@@ -15,6 +15,8 @@ from subscriber.model import Problem, Reason
 from subscriber.ports import files
 from subscriber.template import TemplateError
 
+USUAL_CONFIG = "subscriber.yaml"
+
 
 def coloured() -> bool:
     """Whether standard output is a terminal that wants colours (NO_COLOR is honoured)."""
@@ -26,8 +28,9 @@ def complain(problem: Problem) -> None:
     for one in problem.problems if isinstance(problem, ConfigError) else (problem,):
         where = f"{one.where}: " if one.where else ""
         typer.echo(f"{where}{one.message}", err=True)
-        if isinstance(one, TemplateError) and one.source_line:
-            typer.echo(one.caret(), err=True)
+        template = one if isinstance(one, TemplateError) else one.__cause__
+        if isinstance(template, TemplateError) and template.source_line:
+            typer.echo(template.caret(), err=True)
         if one.hint:
             typer.echo(f"  hint: {one.hint}", err=True)
 
@@ -52,6 +55,13 @@ def read_config(path: Path | None) -> tuple[Config, Document | None, Path]:
         return Config(), None, Path()
     config, document = load_config(read_text(path), name=str(path))
     return config, document, path.parent
+
+
+def usual_config(path: Path | None) -> Path | None:
+    """The named configuration, else the `subscriber.yaml` of this folder if it has one."""
+    if path is None and Path(USUAL_CONFIG).is_file():
+        return Path(USUAL_CONFIG)
+    return path
 
 
 def read_text(path: Path) -> str:

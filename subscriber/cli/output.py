@@ -8,3 +8,11 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Format(StrEnum):
+    """The values of `--output` where YAML is offered too."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"

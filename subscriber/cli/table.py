@@ -7,6 +7,7 @@ there is none; the widest columns give way first, and what is cut ends in an ell
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -76,6 +77,25 @@ def as_json(value: object, *, indent: int | None = None) -> str:
     """JSON in printable ASCII."""
     # DEL is ASCII, so json leaves it; a terminal would act on it
     return json.dumps(value, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
+
+
+def as_readable_json(value: object) -> str:
+    """Indented JSON with every printable character as it is, the others as escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(c if c.isprintable() or c == "\n" else as_json(c)[1:-1] for c in text)
+
+
+def as_yaml(value: object) -> str:
+    """YAML in printable ASCII."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  slow to load
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_unicode = False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    written = io.StringIO()
+    yaml.dump(value, written)
+    return written.getvalue().replace("\x7f", "\\x7F")
 
 
 def as_json_array(values: Iterable[object]) -> str:

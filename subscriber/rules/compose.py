@@ -118,12 +118,14 @@ def _consult(
 def _named(problem: Problem, rule: Rule) -> Problem:
     """Template faults of a running event all count as one reason; the text keeps the detail."""
     if problem.reason in (Reason.TEMPLATE_EXECUTION, Reason.TEMPLATE_LIMIT):
-        return Problem(
+        named = Problem(
             Reason.RENDER_FAILED,
             problem.message,
             where=problem.where or rule.name,
             hint=problem.hint,
         )
+        named.__cause__ = problem  # knows the line of the template
+        return named
     return problem
 
 

@@ -1,0 +1,86 @@
+"""What the rules make of an event, told in full: for `explain`, `render` and other windows.
+
+Rules: the path of the service (`explain` and the request's encoder) and nothing beside it; a
+routing key is neither needed nor shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from subscriber.model import Action, Event, Problem, Reason
+from subscriber.rules import Arrival, RuleSet, Trace, explain
+from subscriber.service.keyless import Keyless, keyless
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One rule's answer.
+
+    Attributes:
+        trace: yes or no, and why.
+        request: what would be sent, None when nothing would.
+    """
+
+    trace: Trace
+    request: Keyless | None = None
+
+    @property
+    def matched(self) -> bool:
+        """Whether the rule wants something said, and could say it."""
+        return self.trace.reason is Reason.MATCHED
+
+    @property
+    def concerned(self) -> bool:
+        """Whether the event is of one of the rule's types."""
+        return self.trace.reason is not Reason.TYPE_DIFFERS
+
+    @property
+    def severity(self) -> str:
+        """The severity of what would be sent, for a trigger."""
+        intent = self.trace.intent
+        if intent is None or intent.payload is None or intent.action is not Action.TRIGGER:
+            return ""
+        return str(intent.payload.get("severity") or "")
+
+    def digest(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        trace, intent = self.trace, self.trace.intent
+        told: dict[str, Any] = {
+            "rule": trace.rule,
+            "matched": self.matched,
+            "reason": trace.reason.value,
+        }
+        if trace.detail:
+            told["detail"] = trace.detail
+        if trace.problem is not None:
+            told["problem"] = digest_of(trace.problem)
+        if intent is not None and self.request is not None:
+            told |= {
+                "action": intent.action.value,
+                "service": intent.service,
+                "dedup_key": intent.dedup_key,
+                "api": self.request.api,
+                "request": self.request.body,
+                "notes": list(intent.notes),
+            }
+        return told
+
+
+def digest_of(problem: Problem) -> dict[str, str]:
+    """A problem as plain values."""
+    return {
+        "reason": problem.reason.value,
+        "message": problem.message,
+        "where": problem.where,
+        "hint": problem.hint,
+    }
+
+
+def explained(rules: RuleSet, event: Event, arrival: Arrival | None = None) -> list[Explained]:
+    """The answer of every rule, in their order."""
+    return [
+        Explained(trace=trace, request=None if trace.intent is None else keyless(trace.intent))
+        for trace in explain(rules, event, arrival or Arrival())
+    ]
