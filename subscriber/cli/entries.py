@@ -19,6 +19,7 @@ from subscriber.ports.clock import SystemClock
 from subscriber.ports.http import HttpSender
 from subscriber.ports.memory import MemoryHistory
 from subscriber.service import options
+from subscriber.service.book import Book
 from subscriber.service.courier import Courier, World
 from subscriber.service.keys import ROUTING_KEY_VARIABLE
 from subscriber.service.meters import Meters
@@ -142,10 +143,8 @@ async def courier_for(reach: Reach, alert: Alert) -> AsyncIterator[tuple[Courier
         yield (
             Courier(
                 world=world,
-                rules=reach.rules(),
-                accounts=reach.accounts,
+                book=Book(rules=reach.rules(), accounts=reach.accounts),
                 policy=options.policy(reach.config),
-                allowances={},
                 name=f"by-hand-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
                 width=1,
                 room=1,

@@ -74,25 +74,24 @@ def run(
 
 async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: bool) -> None:
     from subscriber.cli.console import coloured  # noqa: PLC0415
-    from subscriber.cli.session import running_session  # noqa: PLC0415
+    from subscriber.cli.loop import first_of  # noqa: PLC0415
+    from subscriber.cli.session import running_session, watching  # noqa: PLC0415
     from subscriber.cli.stage import describe, listen_address  # noqa: PLC0415
     from subscriber.cli.timeline import Timeline  # noqa: PLC0415
     from subscriber.service.journal import Journal, Redactor, set_up  # noqa: PLC0415
     from subscriber.service.meters import Meters  # noqa: PLC0415
 
     log = stage.setup.config.log
-    set_up(
-        style=log.format,
-        level="warning" if drawn else log.level,
-        redactor=Redactor(stage.secrets),
-    )
+    redactor = Redactor(stage.secrets)
+    set_up(style=log.format, level="warning" if drawn else log.level, redactor=redactor)
+    meters = Meters()
     screen = Timeline(
         sys.stdout, colour=coloured(), state_of=stage.state_of if stage.simulator else None
     )
     async with running_session(
         stage,
         observers=(screen if drawn else Journal(),),
-        meters=Meters(),
+        meters=meters,
         listen=listen_address(stage),
     ) as session:
         if drawn:
@@ -103,7 +102,7 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
             await _play(session, screen, stopping)
         if drawn and not stopping.is_set():
             _say_what_next(session, screen)
-        await stopping.wait()
+        await first_of(stopping.wait(), watching(session, meters, redactor))
         if drawn:
             screen.say("\nstopping: finishing what is in hand (Ctrl-C again leaves at once)")
     if drawn:

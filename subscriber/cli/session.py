@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from subscriber.cli.stage import Stage
+from subscriber.cli.stage import Stage, secrets_of
 from subscriber.cli.story import Step, message
+from subscriber.ports.clock import SystemClock
 from subscriber.ports.nats.publish import NatsPublisher
 from subscriber.service.app import Service
+from subscriber.service.journal import Redactor
 from subscriber.service.meters import Meters
+from subscriber.service.reload import Reload, watched_files
 from subscriber.service.report import Observer
 from subscriber.web import Health, HttpServer, create_app
 
@@ -27,6 +31,24 @@ class Session:
         """Put a step of the sample delivery on NATS, as a pipeline would."""
         subject, data = message(step)
         await NatsPublisher(self.service.connection).publish(subject, data)
+
+
+async def watching(session: Session, meters: Meters, redactor: Redactor) -> None:
+    """Follow the configuration on disk, until cancelled; without a file there is nothing to do."""
+    stage = session.stage
+    file = stage.config_file
+    if file is None:
+        await asyncio.Event().wait()
+        return
+    await Reload(
+        load=stage.renewed,
+        files=lambda config: watched_files(file, config),
+        service=session.service,
+        config=stage.setup.config,
+        meters=meters,
+        clock=SystemClock(),
+        accepted=lambda setup: redactor.learn(secrets_of(setup)),
+    ).run()
 
 
 @asynccontextmanager

@@ -11,10 +11,11 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from subscriber.cli.console import read_config
+from subscriber.config import Config
 from subscriber.model import Problem, Reason
 from subscriber.pagerduty import Accounts, account
 from subscriber.ports.embedded import EmbeddedNats
@@ -33,13 +34,35 @@ class Stage:
         setup: ready to start.
         embedded: the nats-server of our own, or None.
         simulator: PagerDuty's stand-in, or None when the real one is used.
-        secrets: texts that no log may show.
+        config_file: where the configuration came from, or None.
     """
 
     setup: Setup
     embedded: EmbeddedNats | None
     simulator: Simulator | None
-    secrets: tuple[str, ...]
+    config_file: Path | None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that no log may show."""
+        return secrets_of(self.setup)
+
+    def renewed(self) -> Setup:
+        """The same with rules, services and limits read anew.
+
+        Raises:
+            Problem: anything wrong with them; nothing has changed then.
+        """
+        config, document, folder = read_config(self.config_file)
+        rules = load_rules(config, document, folder=folder)
+        options.policy(config)
+        if self.simulator is not None:
+            accounts: Accounts | None = _pretended(config, self.simulator, self.setup.accounts)
+        else:
+            accounts = resolve_accounts(config, os.environ, document, folder=folder)
+        if accounts is None:
+            raise Problem(Reason.MISSING_SECRET, "no routing key is left", where="services")
+        return replace(self.setup, config=config, rules=rules, accounts=accounts)
 
     def state_of(self, service: str, dedup_key: str) -> str:
         """What the simulator holds for a key: triggered, acknowledged, resolved or nothing."""
@@ -91,16 +114,12 @@ async def staged(
             simulator = await stack.enter_async_context(
                 running(SimulatorConfig(rate_limit=config.pagerduty.rate_limit or None))
             )
-            accounts = Accounts(
-                account(name, secrets.token_hex(16), events_url=simulator.url)
-                for name in service_names(config)
-            )
+            accounts = _pretended(config, simulator, Accounts(()))
         server: EmbeddedNats | None = None
         if not servers:
             server = await stack.enter_async_context(EmbeddedNats(state / "nats"))
             servers = (server.url,)
         nats = options.nats_options(config, os.environ, servers, folder)
-        keys = tuple(one.routing_key.get_secret_value() for one in accounts.values())
         yield Stage(
             setup=Setup(
                 config=config,
@@ -111,8 +130,24 @@ async def staged(
             ),
             embedded=server,
             simulator=simulator,
-            secrets=tuple(text for text in (*keys, nats.password, nats.token) if text),
+            config_file=config_file,
         )
+
+
+def _pretended(config: Config, simulator: Simulator, known: Accounts) -> Accounts:
+    """Accounts at the simulator, with made-up keys; a service that had one keeps it."""
+    return Accounts(
+        known[name]
+        if name in known
+        else account(name, secrets.token_hex(16), events_url=simulator.url)
+        for name in service_names(config)
+    )
+
+
+def secrets_of(setup: Setup) -> tuple[str, ...]:
+    """Texts of a setup that no log may show."""
+    keys = (one.routing_key.get_secret_value() for one in setup.accounts.values())
+    return tuple(text for text in (*keys, setup.nats.password, setup.nats.token) if text)
 
 
 def listen_address(stage: Stage) -> str:

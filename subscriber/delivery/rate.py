@@ -40,6 +40,11 @@ class Allowance:
         self._reserve = min(limit // 10 if reserve is None else reserve, limit - 1)
         self._services: dict[str, _Calls] = {}
 
+    @property
+    def limit(self) -> int:
+        """Calls per window."""
+        return self._limit
+
     def ask(self, service: str, now: float, *, urgent: bool = False) -> float:
         """0.0 when a call is granted, which is then counted; else seconds until one may be."""
         counted = self._services.setdefault(service, _Calls())

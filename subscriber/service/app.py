@@ -41,10 +41,12 @@ from subscriber.ports.nats.options import ConnectionState, NatsOptions
 from subscriber.ports.nats.source import JetStreamSource
 from subscriber.rules import RuleSet
 from subscriber.service import options
+from subscriber.service.book import Book, succeeding
 from subscriber.service.courier import Courier, World
 from subscriber.service.meters import Meters
 from subscriber.service.pump import Pump
 from subscriber.service.report import Observer, Observers
+from subscriber.service.sweep import Sweep
 
 _CONVERSATIONS = 64
 """Keys that are talked about with PagerDuty at once, per process."""
@@ -83,9 +85,32 @@ class Ports:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The moving parts."""
+
+    courier: Courier
+    pump: Pump
+    sweep: Sweep
+
+    def switch(self, book: Book) -> None:
+        """Go by another book from the next message on."""
+        self.courier.switch(book)
+        self.pump.switch(book)
+
+
+def book_of(setup: Setup) -> Book:
+    """The part of a setup that may change while the service runs."""
+    return Book(
+        rules=setup.rules,
+        accounts=setup.accounts,
+        allowances=options.allowances(setup.config, tuple(setup.accounts)),
+    )
+
+
 def assemble(
     ports: Ports, setup: Setup, *, name: str, meters: Meters, observers: tuple[Observer, ...]
-) -> Pump:
+) -> Machine:
     """Put the parts together; nothing is started.
 
     Args:
@@ -98,22 +123,21 @@ def assemble(
         Problem: times that do not fit together.
     """
     config = setup.config
+    policy, book = options.policy(config), book_of(setup)
     courier = Courier(
         world=World(
             ledger=ports.ledger, history=ports.history, sender=ports.sender, clock=ports.clock
         ),
-        rules=setup.rules,
-        accounts=setup.accounts,
-        policy=options.policy(config),
-        allowances=options.allowances(config, tuple(setup.accounts)),
+        book=book,
+        policy=policy,
         name=name,
         width=_CONVERSATIONS,
         room=max(1, config.nats.max_in_flight * 3 // 4),
         meters=meters,
     )
-    return Pump(
+    pump = Pump(
         source=ports.source,
-        rules=setup.rules,
+        book=book,
         deliver=courier.deliver,
         dead_letters=ports.dead_letters,
         observer=Observers((meters, *observers)),
@@ -122,10 +146,25 @@ def assemble(
         size_limit=config.delivery.max_event_bytes,
         ack_wait=config.nats.ack_wait,
     )
+    sweep = Sweep(
+        ledger=ports.ledger,
+        mend=courier.mend,
+        policy=policy,
+        meters=meters,
+        clock=ports.clock,
+        name=name,
+    )
+    return Machine(courier=courier, pump=pump, sweep=sweep)
 
 
 class Service:
-    """A running subscriber: `async with Service(setup, ...) as service`."""
+    """A running subscriber: `async with Service(setup, ...) as service`.
+
+    Attributes:
+        name: unique among all replicas.
+        config_fault: why a changed configuration was rejected, empty when it was not; readiness
+            shows it.
+    """
 
     def __init__(self, setup: Setup, *, meters: Meters, observers: tuple[Observer, ...]) -> None:
         self._setup = setup
@@ -135,7 +174,10 @@ class Service:
         self._open = AsyncExitStack()
         self._connection = NatsConnection(setup.nats, self._heard)
         self._ports: Ports | None = None
-        self._pump: Pump | None = None
+        self._machine: Machine | None = None
+        self._book = book_of(setup)
+        self._sweep: asyncio.Task[None] | None = None
+        self.config_fault = ""
         self._closing = False
         # unique among all replicas, also when a pod's name or a process id comes again
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -175,11 +217,22 @@ class Service:
         await self._open.enter_async_context(self._connection)
         core = config.nats.mode == "core"
         ports = self._core(sender) if core else await self._jetstream(sender)
-        self._pump = pump = assemble(
+        machine = assemble(
             ports, setup, name=self.name, meters=self._meters, observers=self._observers
         )
-        await self._insist(lambda: pump.start(capacity=config.nats.max_in_flight))
+        self._machine = machine
+        await self._insist(lambda: machine.pump.start(capacity=config.nats.max_in_flight))
+        self._sweep = asyncio.create_task(machine.sweep.run(), name="sweep")
         self._ports = ports
+
+    def switch(self, setup: Setup) -> None:
+        """Go by the rules, services and limits of another setup from the next message on.
+
+        What concerns NATS, HTTP and times stays as it was at the start.
+        """
+        self._book = succeeding(self._book, book_of(setup))
+        if self._machine is not None:
+            self._machine.switch(self._book)
 
     async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step of the start, again while NATS stumbles, for `startup_timeout` seconds.
@@ -258,9 +311,13 @@ class Service:
             how many messages were given back unfinished.
         """
         left = 0
-        if self._pump is not None:
-            left = await self._pump.drain(self._setup.config.delivery.drain_timeout)
-            self._pump = None
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.gather(self._sweep, return_exceptions=True)
+            self._sweep = None
+        if self._machine is not None:
+            left = await self._machine.pump.drain(self._setup.config.delivery.drain_timeout)
+            self._machine = None
         self._closing = True
         await self._open.aclose()
         return left
@@ -281,6 +338,7 @@ class Service:
                 found[name] = ""
             except PortUnavailable as error:
                 found[name] = str(error)
+        found["config"] = self.config_fault
         return found
 
     def _heard(self, state: ConnectionState, text: str) -> None:

@@ -9,13 +9,13 @@ while a long queue waits behind them, only the newest are said at all (`Backlog`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from subscriber.cloudevent import decode_each
-from subscriber.delivery import Allowance, Backlog, Lanes, Policy, deliver, key_of
+from subscriber.delivery import Backlog, Flow, Lanes, Policy, deliver, key_of, mend
 from subscriber.model import (
     Action,
+    Alert,
     AlertKey,
     Effect,
     Envelope,
@@ -35,9 +35,10 @@ from subscriber.model import (
     Verdict,
     VerdictKind,
 )
-from subscriber.pagerduty import Accounts, Reply, judge, request_for
+from subscriber.pagerduty import Reply, judge, request_for
 from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
 from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.service.book import Book
 from subscriber.service.meters import Meters
 
 BACKLOG = 100
@@ -69,10 +70,8 @@ class Courier:
         self,
         *,
         world: World,
-        rules: RuleSet,
-        accounts: Accounts,
+        book: Book,
         policy: Policy,
-        allowances: Mapping[str, Allowance],
         name: str,
         width: int,
         meters: Meters,
@@ -82,20 +81,16 @@ class Courier:
 
         Args:
             world: the ports.
-            rules: to render an earlier event again.
-            accounts: services and their keys.
+            book: services, and rules to render an earlier event again.
             policy: times and limits.
-            allowances: calls per service; a service without one is not limited by us.
             name: unique among all running replicas, for the claims.
             width: how many conversations may run at once.
             room: how many intents may be held back while a backlog is read.
             meters: counts calls.
         """
         self._world = world
-        self._rules = rules
-        self._accounts = accounts
+        self._book = book
         self._policy = policy
-        self._allowances = allowances
         self._name = name
         self._runs = 0
         self._lanes: Lanes[_Turn] = Lanes(width=width)
@@ -103,8 +98,21 @@ class Courier:
         self._release: asyncio.TimerHandle | None = None
         self._meters = meters
 
-    async def deliver(self, intent: Intent, envelope: Envelope) -> Outcome:
-        """Wait for the key's lane, then hold the conversation."""
+    def switch(self, book: Book) -> None:
+        """Go by another book from the next conversation on."""
+        self._book = book
+
+    async def deliver(
+        self, intent: Intent, envelope: Envelope, book: Book | None = None
+    ) -> Outcome:
+        """Wait for the key's lane, then hold the conversation.
+
+        Args:
+            intent: what is to be said.
+            envelope: the message it came with.
+            book: the one the intent was planned by; the present one when left out.
+        """
+        by = self._book if book is None else book
         key = key_of(intent)
         if not await self._is_needed(key, intent, envelope):
             return Outcome(
@@ -117,7 +125,7 @@ class Courier:
         self._start(self._lanes.offer(key, intent.position, intent.action, turn))
         try:
             await turn.go
-            return await self._converse(intent, envelope)
+            return await self._converse(self._about(intent, envelope), by)
         finally:
             # cancelled while waiting: the lane reaches the dead turn later and passes it on
             if turn.go.done() and not turn.go.cancelled():
@@ -170,21 +178,31 @@ class Courier:
             else:
                 turn.go.set_result(None)
 
-    async def _converse(self, intent: Intent, envelope: Envelope) -> Outcome:
+    async def mend(self, alert: Alert) -> Outcome:
+        """Say the settled state of a ledger entry once more (see `delivery.mend`)."""
+        conversation = mend(alert, policy=self._policy, owner=self._owner())
+        return await self._converse(conversation, self._book)
+
+    def _owner(self) -> str:
         self._runs += 1
-        conversation = deliver(
+        return f"{self._name}/{self._runs}"
+
+    def _about(self, intent: Intent, envelope: Envelope) -> Flow[Outcome]:
+        return deliver(
             intent,
             policy=self._policy,
-            owner=f"{self._name}/{self._runs}",
+            owner=self._owner(),
             received_at=envelope.received_at,
             delivery_count=envelope.delivery_count,
             behind=envelope.pending,
         )
+
+    async def _converse(self, conversation: Flow[Outcome], book: Book) -> Outcome:
         try:
             effect = next(conversation)
             while True:
                 try:
-                    answer = await self._perform(effect)
+                    answer = await self._perform(effect, book)
                 except PortUnavailable as error:
                     unknown = Problem(Reason.LEDGER_UNAVAILABLE, str(error))
                     effect = conversation.throw(unknown)
@@ -194,7 +212,7 @@ class Courier:
             outcome: Outcome = end.value
             return outcome
 
-    async def _perform(self, effect: Effect) -> object:
+    async def _perform(self, effect: Effect, book: Book) -> object:
         world = self._world
         match effect:
             case Now():
@@ -204,25 +222,25 @@ class Courier:
             case Save(alert=alert, revision=revision):
                 return await world.ledger.save(alert, revision)
             case Permit(service=service, urgent=urgent):
-                allowance = self._allowances.get(service)
+                allowance = book.allowances.get(service)
                 return (
                     allowance.ask(service, world.clock.now(), urgent=urgent) if allowance else 0.0
                 )
             case Send(intent=intent, deadline=deadline):
-                return await self._send(intent, deadline)
+                return await self._send(intent, deadline, book)
             case Pause(seconds=seconds):
                 await world.clock.sleep(seconds)
                 return None
             case Recall():
-                return await self._recall(effect)
+                return await self._recall(effect, book.rules)
 
-    async def _send(self, intent: Intent, deadline: float) -> Verdict:
+    async def _send(self, intent: Intent, deadline: float, book: Book) -> Verdict:
         clock = self._world.clock
         left = min(deadline - clock.now(), self._policy.send_timeout)
         if left <= 0:
             return Verdict(kind=VerdictKind.RETRY, reason=Reason.TIMED_OUT, message="no time left")
         try:
-            request = request_for(intent, self._accounts)
+            request = request_for(intent, book.accounts)
         except Problem as problem:
             return Verdict(kind=VerdictKind.REJECTED, reason=problem.reason, message=str(problem))
         try:
@@ -233,12 +251,12 @@ class Courier:
         now = clock.now()
         self._meters.calls.labels(intent.service, str(reply.status)).inc()
         verdict = judge(request.api, reply, now=now)
-        if verdict.reason is Reason.THROTTLED and intent.service in self._allowances:
+        if verdict.reason is Reason.THROTTLED and intent.service in book.allowances:
             wait = verdict.retry_after if verdict.retry_after is not None else 1.0
-            self._allowances[intent.service].close(intent.service, now, wait)
+            book.allowances[intent.service].close(intent.service, now, wait)
         return verdict
 
-    async def _recall(self, effect: Recall) -> Intent | None:
+    async def _recall(self, effect: Recall, rules: RuleSet) -> Intent | None:
         """Read an earlier event back and render what it asked of this key."""
         position = effect.position
         envelope = await self._world.history.read(position.sequence, epoch=position.epoch)
@@ -249,7 +267,7 @@ class Courier:
         )
         found: Intent | None = None
         for event in decode_each(envelope):
-            for trace in plan(self._rules, event, arrival) if isinstance(event, Event) else ():
+            for trace in plan(rules, event, arrival) if isinstance(event, Event) else ():
                 intent = trace.intent
                 if intent is None or key_of(intent) != effect.key:
                     continue

@@ -67,6 +67,24 @@ class Meters:
         self.connected = Gauge(
             f"{name}_nats_connected", "1 while NATS is connected.", registry=self.registry
         )
+        self.alerts = Gauge(
+            f"{name}_ledger_alerts",
+            "Alerts in the ledger by state, as of the last look through it.",
+            ["state"],
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            f"{name}_config_reloads",
+            "Changed configurations by what became of them: accepted or rejected.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.config_good = Gauge(
+            f"{name}_config_good",
+            "1 while the configuration on disk is the one that runs, 0 when it was rejected.",
+            registry=self.registry,
+        )
+        self.config_good.set(1)
         self.since_event = Histogram(
             f"{name}_delivery_seconds_since_event",
             "From the event's own time to PagerDuty's acceptance.",

@@ -33,11 +33,12 @@ from subscriber.model import (
     Reason,
 )
 from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailable, Source
-from subscriber.rules import Arrival, RuleSet, Trace, plan
+from subscriber.rules import Arrival, Trace, plan
+from subscriber.service.book import Book
 from subscriber.service.meters import Meters
 from subscriber.service.report import Observer, Report
 
-Deliver = Callable[[Intent, Envelope], Awaitable[Outcome]]
+Deliver = Callable[[Intent, Envelope, Book], Awaitable[Outcome]]
 
 _AWAY_DELAY = 2.0
 """Seconds before a message comes back when NATS itself would not take our writes."""
@@ -51,11 +52,13 @@ class _Work:
     """One message on its way.
 
     Attributes:
+        book: the one it is handled by, from beginning to end.
         reports: one per end of the event or of an intent; told once the message has ended.
         copies: render errors whose fallback page went out: for the dead letters, not an end.
     """
 
     held: Held
+    book: Book
     began: float
     reports: list[Report] = field(default_factory=list)
     copies: list[Report] = field(default_factory=list)
@@ -72,7 +75,7 @@ class Pump:
         self,
         *,
         source: Source,
-        rules: RuleSet,
+        book: Book,
         deliver: Deliver,
         dead_letters: DeadLetters,
         observer: Observer,
@@ -82,7 +85,7 @@ class Pump:
         ack_wait: float,
     ) -> None:
         self._source = source
-        self._rules = rules
+        self._book = book
         self._deliver = deliver
         self._dead_letters = dead_letters
         self._observer = observer
@@ -119,13 +122,17 @@ class Pump:
             await asyncio.gather(self._keepalive, return_exceptions=True)
         return len(left)
 
+    def switch(self, book: Book) -> None:
+        """Handle messages by another book from the next one on."""
+        self._book = book
+
     # -- one message -------------------------------------------------------------------------
 
     def _take(self, held: Held) -> None:
         self._meters.received.inc()
         if held.envelope.delivery_count > 1:
             self._meters.redelivered.inc()
-        work = _Work(held=held, began=self._clock.now())
+        work = _Work(held=held, book=self._book, began=self._clock.now())
         task = asyncio.get_running_loop().create_task(self._handle(work))
         self._tasks[task] = work
         self._meters.in_hand.set(len(self._tasks))
@@ -137,7 +144,7 @@ class Pump:
 
     async def _handle(self, work: _Work) -> None:
         try:
-            if not self._concerns(work.envelope):
+            if not self._concerns(work):
                 work.reports.append(self._report(work, _skipped(Reason.NO_RULE_MATCHED)))
                 settlement = settle(())
             else:
@@ -151,12 +158,12 @@ class Pump:
         except Exception:
             await self._stumbled(work)
 
-    def _concerns(self, envelope: Envelope) -> bool:
+    def _concerns(self, work: _Work) -> bool:
         """Whether a rule may want it; a cheap look, for most events are nobody's concern."""
-        if len(envelope.data) > self._size_limit:
+        if len(work.envelope.data) > self._size_limit:
             return True
-        event_type = peek_type(envelope)
-        return event_type is None or bool(self._rules.concerning(event_type))
+        event_type = peek_type(work.envelope)
+        return event_type is None or bool(work.book.rules.concerning(event_type))
 
     async def _process(self, work: _Work) -> Settlement:
         """Read, plan and deliver everything in the message."""
@@ -170,7 +177,7 @@ class Pump:
             if isinstance(result, Problem):
                 work.reports.append(self._report(work, _dead(result)))
                 continue
-            traces = plan(self._rules, result, arrival)
+            traces = plan(work.book.rules, result, arrival)
             if not traces:
                 nobody = _skipped(Reason.NO_RULE_MATCHED)
                 work.reports.append(self._report(work, nobody, result))
@@ -191,7 +198,7 @@ class Pump:
         return settle([report.outcome for report in work.reports])
 
     async def _say(self, work: _Work, event: Event, trace: Trace, intent: Intent) -> None:
-        outcome = await self._deliver(intent, work.envelope)
+        outcome = await self._deliver(intent, work.envelope, work.book)
         work.reports.append(self._report(work, outcome, event, trace))
 
     def _report(

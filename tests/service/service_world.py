@@ -22,7 +22,7 @@ from subscriber.ports.memory import (
     MemoryStream,
 )
 from subscriber.ports.nats.options import NatsOptions
-from subscriber.service.app import Ports, Setup, assemble
+from subscriber.service.app import Machine, Ports, Setup, assemble
 from subscriber.service.meters import Meters
 from subscriber.service.pump import Pump
 from subscriber.service.report import Report
@@ -56,6 +56,7 @@ class SmallWorld:
     ledger: MemoryLedger
     meters: Meters
     pump: Pump
+    machine: Machine
     reports: list[Report] = field(default_factory=list)
 
     def note(self, report: Report) -> None:
@@ -131,6 +132,7 @@ async def small_world(
         ledger=MemoryLedger(),
         meters=Meters(),
         pump=None,  # type: ignore[arg-type]
+        machine=None,  # type: ignore[arg-type]
     )
     setup = Setup(
         config=config,
@@ -150,7 +152,8 @@ async def small_world(
         sender=MemorySender(answer),
         clock=clock,
     )
-    world.pump = assemble(ports, setup, name="test", meters=world.meters, observers=(world,))
+    machine = assemble(ports, setup, name="test", meters=world.meters, observers=(world,))
+    world.pump, world.machine = machine.pump, machine
     await world.pump.start(capacity=capacity)
     try:
         yield world

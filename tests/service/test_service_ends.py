@@ -174,6 +174,7 @@ async def test_redelivery_says_nothing_twice() -> None:
         outcome = await world.pump._deliver(
             world.reports[0].outcome.intent,  # type: ignore[arg-type]
             again,
+            world.pump._book,
         )
         assert outcome.reason.value == "duplicate"
         assert world.stand_in.calls.total == 1

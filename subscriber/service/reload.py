@@ -1,0 +1,124 @@
+"""Hot reload: the configuration on disk is watched, checked completely, and swapped whole.
+
+Rules: files are looked at every few seconds by what they resolve to, so that the symlink swap of a
+mounted Kubernetes ConfigMap or Secret is seen, and so is a rotated key. A configuration with a
+fault changes nothing: the old one goes on, the log says so loudly, health and metrics show it until
+it is mended. What only a restart can change is named, and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from subscriber.config import Config, ConfigError
+from subscriber.model import Problem
+from subscriber.ports.interfaces import Clock
+from subscriber.service.app import Service, Setup
+from subscriber.service.meters import Meters
+
+EVERY = 2.0
+"""Seconds between two looks at the files."""
+
+_FIXED = ("nats", "delivery", "http", "log")
+
+
+def watched_files(config_file: Path, config: Config) -> tuple[Path, ...]:
+    """The files that a configuration is made of: itself, bodies, routing keys."""
+    folder = config_file.parent
+    named = [rule.body_file for rule in config.rules if rule.body_file]
+    named += [spec.routing_key_file for spec in config.services.values() if spec.routing_key_file]
+    return (config_file, *(folder / name for name in dict.fromkeys(named)))
+
+
+def signature(files: Iterable[Path]) -> tuple[tuple[int, int, int], ...]:
+    """What tells two states of the files apart; a missing file has a state too."""
+    found = []
+    for file in files:
+        try:
+            state = file.stat()
+            found.append((state.st_ino, state.st_size, state.st_mtime_ns))
+        except OSError:
+            found.append((0, 0, 0))
+    return tuple(found)
+
+
+@dataclass(kw_only=True)
+class Reload:
+    """Watches the files of one running service.
+
+    Attributes:
+        load: reads and checks everything anew; raises Problem.
+        files: which files a configuration is made of.
+        service: what runs.
+        config: what it runs by.
+        accepted: told of every setup that was switched to (to learn its secrets).
+    """
+
+    load: Callable[[], Setup]
+    files: Callable[[Config], tuple[Path, ...]]
+    service: Service
+    config: Config
+    meters: Meters
+    clock: Clock
+    accepted: Callable[[Setup], None] = lambda setup: None
+
+    def __post_init__(self) -> None:
+        self._log = structlog.get_logger("config")
+        self._seen = signature(self.files(self.config))
+
+    async def run(self) -> None:
+        """Look, wait, look again; until cancelled."""
+        while True:
+            await self.clock.sleep(EVERY)
+            self.look()
+
+    def look(self) -> bool:
+        """Look once; whether another configuration runs now."""
+        now = signature(self.files(self.config))
+        if now == self._seen:
+            return False
+        self._seen = now
+        try:
+            setup = self.load()
+        except Problem as problem:
+            self._reject(problem)
+            return False
+        self._warn_of_fixed(setup.config)
+        self.service.switch(setup)
+        self.service.config_fault = ""
+        self.accepted(setup)
+        self.config = setup.config
+        self._seen = signature(self.files(self.config))
+        self.meters.reloads.labels("accepted").inc()
+        self.meters.config_good.set(1)
+        rules = [rule.name for rule in setup.rules.rules]
+        self._log.info("config-accepted", rules=rules, services=list(setup.accounts))
+        return True
+
+    def _reject(self, problem: Problem) -> None:
+        faults = problem.problems if isinstance(problem, ConfigError) else (problem,)
+        self.service.config_fault = f"rejected, the old one goes on: {faults[0]}"
+        self.meters.reloads.labels("rejected").inc()
+        self.meters.config_good.set(0)
+        for fault in faults:
+            self._log.error(
+                "config-rejected",
+                reason=fault.reason.value,
+                where=fault.where,
+                message=fault.message,
+                hint=fault.hint,
+            )
+
+    def _warn_of_fixed(self, new: Config) -> None:
+        changed = [name for name in _FIXED if getattr(new, name) != getattr(self.config, name)]
+        if new.pagerduty.timeout != self.config.pagerduty.timeout:
+            changed.append("pagerduty.timeout")
+        if changed:
+            self._log.warning(
+                "config-needs-restart",
+                message=f"changed, but only a restart takes it: {', '.join(changed)}",
+            )
