@@ -12,7 +12,6 @@ from subscriber.cli.output import Format
 
 if TYPE_CHECKING:
     from subscriber.model import Event, Problem
-    from subscriber.rules import RuleSet
     from subscriber.service.explained import Explained
 
 _FEW = 3
@@ -68,13 +67,13 @@ def explain(
     )
     from subscriber.model import Problem  # noqa: PLC0415
     from subscriber.service.explained import explained  # noqa: PLC0415
-    from subscriber.service.rulebook import load_rules  # noqa: PLC0415
+    from subscriber.service.rulebook import load_rules, rules_named  # noqa: PLC0415
 
     with problems_end():
         settings, document, folder = read_config(usual_config(config))
         rules = load_rules(settings, document, folder=folder)
         if rule:
-            rules = _only(rules, rule)
+            rules = rules_named(rules, rule)
         limit = settings.delivery.max_event_bytes
         texts = [(path, read_text(path)) for path in events]
         read = [(path, event) for path, text in texts for event in _decoded(text, limit)]
@@ -94,26 +93,6 @@ def explain(
     unmatched = any(not any(answer.matched for answer in answers) for _, _, answers in told)
     if unread or (expect_match and unmatched):
         raise typer.Exit(1)
-
-
-def _only(rules: RuleSet, pattern: str) -> RuleSet:
-    """The rules of a name or glob.
-
-    Raises:
-        Problem: UNKNOWN_RULE when there is none.
-    """
-    from fnmatch import fnmatchcase  # noqa: PLC0415
-
-    from subscriber.config import nearest  # noqa: PLC0415
-    from subscriber.model import Problem, Reason  # noqa: PLC0415
-    from subscriber.rules import RuleSet  # noqa: PLC0415
-
-    names = [one.name for one in rules.rules]
-    chosen = [one for one in rules.rules if fnmatchcase(one.name, pattern)]
-    if not chosen:
-        hint = nearest(pattern, names) or f"on are: {', '.join(names)}"
-        raise Problem(Reason.UNKNOWN_RULE, f"no rule is called {pattern!r}", hint=hint)
-    return RuleSet(chosen, rules.services, client=rules.client)
 
 
 def _decoded(text: str, limit: int) -> Iterator[Event | Problem]:

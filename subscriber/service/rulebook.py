@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 
@@ -147,6 +148,20 @@ def load_rules(
     if faults:
         raise ConfigError(faults)
     return rules
+
+
+def rules_named(rules: RuleSet, pattern: str) -> RuleSet:
+    """Only the rules of a name, or those that a glob matches.
+
+    Raises:
+        Problem: UNKNOWN_RULE when there is none.
+    """
+    names = [rule.name for rule in rules.rules]
+    chosen = [rule for rule in rules.rules if fnmatchcase(rule.name, pattern)]
+    if not chosen:
+        hint = nearest(pattern, names) or f"those that are on: {', '.join(names)}"
+        raise Problem(Reason.UNKNOWN_RULE, f"no rule is called {pattern!r}", hint=hint)
+    return RuleSet(chosen, rules.services, client=rules.client)
 
 
 def service_names(config: Config) -> Iterable[str]:
