@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from subscriber.model import Alert, AlertKey, Envelope
@@ -124,6 +124,27 @@ class History(Protocol):
         `epoch` says which stream (`Envelope.stream_epoch`); a stream that was deleted and made
         again has another one, so its messages are not mistaken for the old ones. 0: the first
         stream we read.
+        """
+
+    async def ping(self) -> None:
+        """Usable."""
+
+
+class Archive(Protocol):
+    """Everything the streams still hold, read from end to end without touching anybody's place."""
+
+    def scan(
+        self, *, since: float = 0.0, until: float | None = None
+    ) -> AsyncGenerator[Envelope, None]:
+        """Every message stored from `since` to `until` (seconds since 1970), oldest first.
+
+        Ends with the last message that was stored when the scan began. `Envelope.pending` is how
+        many more are to come, at most. Memory stays bounded however large the streams are; close
+        the generator when it is not read to its end.
+
+        Raises:
+            Problem: no stream holds the subjects, or one must not be read this way.
+            PortUnavailable: NATS stayed away.
         """
 
     async def ping(self) -> None:

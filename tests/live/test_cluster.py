@@ -81,7 +81,7 @@ async def test_leaders_change_and_servers_die(tmp_path: Path) -> None:
             await until(lambda: {int(data) for data in acker.data} == set(range(1, 121)), within=30)
             await victim.start()
             await settled(source, within=30)
-            assert (await ledger.load(KEY))[0].rule in ("4", "5")  # one unknown may have counted
+            assert int((await ledger.load(KEY))[0].rule) >= 4  # what was unknown may count too
 
             # Without a majority JetStream answers with errors, if at all.
             for server in servers[1:]:

@@ -3,6 +3,7 @@
 For tests without sockets, and for running where there is nothing to keep state in (plain NATS).
 """
 
+from subscriber.ports.memory.archive import MemoryArchive
 from subscriber.ports.memory.clock import ManualClock
 from subscriber.ports.memory.deadletters import MemoryDeadLetters
 from subscriber.ports.memory.ledger import MemoryLedger
@@ -16,6 +17,7 @@ from subscriber.ports.memory.stream import (
 
 __all__ = [
     "ManualClock",
+    "MemoryArchive",
     "MemoryDeadLetters",
     "MemoryHistory",
     "MemoryLedger",

@@ -75,6 +75,10 @@ class MemoryStream:
         """A message by its sequence."""
         return self._messages.get(sequence)
 
+    def messages(self) -> list[Envelope]:
+        """Everything that is still held, in order."""
+        return [self._messages[sequence] for sequence in sorted(self._messages)]
+
     def delete(self, sequence: int) -> None:
         """Forget a message, as a stream's limits would."""
         self._messages.pop(sequence, None)

@@ -52,6 +52,8 @@ _SECOND = 1_000_000_000
 _REFRESH_SECONDS = 10.0
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 _ACK, _NAK, _TERM, _WORKING = b"+ACK", b"-NAK", b"+TERM", b"+WPI"
+_NAK_SOON = b'-NAK {"delay": 200000000}'
+_EBB_SECONDS, _QUIET_SECONDS = 1.0, 0.05
 _V1_TOKENS = 9  # $JS.ACK.stream.consumer.delivered.sseq.cseq.time.pending; later servers add two
 
 Incarnation = tuple[int, int]
@@ -117,6 +119,7 @@ class StreamReader:
         self._capacity = 0
         self._in_hand = 0
         self._asked = 0
+        self._arrivals = 0
         self._generation = 0
         self._max_batch = options.max_batch
         self._expires = max(options.pull_expires, 2 * options.heartbeat)
@@ -152,13 +155,28 @@ class StreamReader:
         if self._stopping:
             return
         self._stopping = True
+        await self._let_flow_ebb()
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._connection.connected:
-            # Draining instead of unsubscribing: messages already under way come to us and are
-            # given back, instead of waiting out their ack_wait in nobody's hands.
+            # Draining instead of unsubscribing: what the server has already sent still comes to us
+            # and is given back, instead of waiting out its ack_wait in nobody's hands.
             with suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(subscription.drain(), 2.0)  # type: ignore[no-untyped-call]
         self._disturbed.set()  # let the loop notice
+
+    async def _let_flow_ebb(self) -> None:
+        """Wait until nothing is asked for any more, or nothing comes.
+
+        A message that the server is just sending when it hears of our leaving is lost for the time
+        of its ack_wait; so we leave in a quiet moment. Under load the open requests are soon used
+        up, without load there is nothing to lose.
+        """
+        deadline = time.monotonic() + _EBB_SECONDS
+        while self._asked and self._ready and time.monotonic() < deadline:
+            arrived = self._arrivals
+            await asyncio.sleep(_QUIET_SECONDS)
+            if self._arrivals == arrived:
+                return
 
     async def backlog(self) -> int:
         """Messages that the consumer has not settled."""
@@ -236,8 +254,10 @@ class StreamReader:
             await self._status(message)
             return
         self._asked = max(0, self._asked - 1)
+        self._arrivals += 1
         if self._stopping or self._in_hand >= self._capacity:
-            await self._say(message.reply, _NAK, self._incarnation)
+            # Soon, but not at once: it would only come back to us.
+            await self._say(message.reply, _NAK_SOON, self._incarnation)
             return
         try:
             envelope = envelope_of(message, self.binding)

@@ -6,6 +6,7 @@ What one stream's pull loop does is in `pull`; here streams are found and the ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.options import ConnectionListener, ConsumerOptions, StreamOptions
 from subscriber.ports.nats.provision import Binding, bind_streams, require_jetstream
 from subscriber.ports.nats.pull import StreamReader
+
+_DELETION_SECONDS = 1.0
 
 
 class JetStreamSource:
@@ -90,7 +93,11 @@ class JetStreamSource:
         if name and not lost.ours:
             raise PortUnavailable(f"NATS: the stream {name} is gone; waiting for it")
         options = replace(self._streams, subjects=lost.filters)
-        if not lost.ours:
+        if lost.ours:
+            # We hear of a deletion while the server is still at it; one second keeps the new
+            # stream out of the way of what is left of the old one.
+            await asyncio.sleep(_DELETION_SECONDS)
+        else:
             options = replace(options, create_as="")
         taken = {reader.binding.stream for reader in self._readers} - {lost.stream}
         found = await bind_streams(self._connection, options, without=self._without)
