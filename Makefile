@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help run demo test chaos chaos-short lint types floors check clean
+.PHONY: help run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,19 @@ chaos: $(STAMP)  ## the long chaos run, one server and then a cluster of three: 
 
 chaos-short: $(STAMP)  ## the chaos run of CI: under a minute (SEED=7)
 	@$(BIN)/python tests/chaos/chaos_run.py --short $(if $(SEED),--seed $(SEED))
+
+golden-go: $(STAMP)  ## record again what real Go says to our templates (needs go)
+	@$(BIN)/python tests/golden/go/record.py
+
+golden-sprig: $(STAMP)  ## record again what real sprig and Alertmanager say (needs go and its module proxy)
+	@$(BIN)/python tests/golden/sprig/record.py
+
+COUNT ?= 20000
+fuzz-go: $(STAMP)  ## random templates through real Go and through us (needs go; COUNT=100000 SEED=1)
+	@$(BIN)/python tests/golden/go/fuzz.py --count $(COUNT) $(if $(SEED),--seed $(SEED))
+
+fuzz-sprig: $(STAMP)  ## random calls through real sprig and through us (needs go; COUNT=100000)
+	@$(BIN)/python tests/golden/sprig/fuzz.py $(COUNT) $(SEED)
 
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .

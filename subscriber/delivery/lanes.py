@@ -8,6 +8,7 @@ belongs to must be said before it.
 
 Nothing is dropped here. An older event only ends as superseded after the newer one was *settled*;
 when the newer one is rejected instead, the next in line is the newest that PagerDuty may accept.
+(While a long backlog is read, `backlog` lets go of what is older than the newest two, before.)
 
 Rules: pure; at most `width` items run, keys take turns (a key that has run goes to the back of the
 queue); memory is what the caller offers, which is bounded by the caller's capacity.
