@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from subscriber.ports.clock import SystemClock
 from subscriber.ports.embedded import EmbeddedNats
-from subscriber.ports.interfaces import DeadLetters, History, Ledger, Publisher, Source
+from subscriber.ports.interfaces import Archive, DeadLetters, History, Ledger, Publisher, Source
 from subscriber.ports.memory import (
+    MemoryArchive,
     MemoryDeadLetters,
     MemoryHistory,
     MemoryLedger,
@@ -18,6 +19,7 @@ from subscriber.ports.memory import (
     MemorySource,
     MemoryStream,
 )
+from subscriber.ports.nats.archive import NatsArchive
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.deadletters import DeadLetterOptions, NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
@@ -40,6 +42,7 @@ class World:
     ledger: Ledger
     dead_letters: DeadLetters
     history: History
+    archive: Archive
 
 
 @asynccontextmanager
@@ -53,6 +56,7 @@ async def memory_world() -> AsyncIterator[World]:
         ledger=MemoryLedger(),
         dead_letters=MemoryDeadLetters(),
         history=MemoryHistory([stream]),
+        archive=MemoryArchive([stream]),
     )
 
 
@@ -80,6 +84,7 @@ async def nats_world(server: EmbeddedNats, token: str) -> AsyncIterator[World]:
             ledger=ledger,
             dead_letters=letters,
             history=NatsHistory(connection, lambda: bindings),
+            archive=NatsArchive(connection, streams),
         )
 
 

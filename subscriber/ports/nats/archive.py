@@ -7,7 +7,7 @@ Rules:
   lost connection make a new consumer behind the last message that was handed on, so nothing is
   left out and nothing comes twice.
 - Credit before pulling, in messages and in bytes: what is asked for and not yet handed on stays
-  below `_CREDIT` messages and about twice `_BYTES`.
+  below `_CREDIT` messages and about three times `_BYTES`.
 - A stream with work-queue retention is refused: a consumer without acks is not allowed there, and
   one with acks would eat the messages.
 
@@ -20,7 +20,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,8 +95,9 @@ class NatsArchive:
                 where=self._connection.where,
                 hint="is this the right NATS server, and are nats.subjects and nats.stream right?",
             )
-        async for envelope in merged([reader.messages(since, until) for reader in readers]):
-            yield envelope
+        async with aclosing(merged([one.messages(since, until) for one in readers])) as messages:
+            async for envelope in messages:
+                yield envelope
 
     async def ping(self) -> None:
         """Usable: connected."""
@@ -130,6 +131,7 @@ class _Reader:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._arrived: deque[Msg] = deque()
+        self._bytes = 0
         self._asked = 0
         self._batch = _CREDIT // 2
         self._max_bytes = max(_BYTES, 2 * connection.client.max_payload)
@@ -164,16 +166,16 @@ class _Reader:
     async def _take(self) -> Msg | None:
         """The next message in order, None when there is none left."""
         while True:
-            if self._broken:
-                if not await self._again():
-                    return None
+            if self._broken and not await self._again():
+                return None
             if self._arrived:
                 message = self._arrived.popleft()
+                self._bytes -= len(message.data)
                 if _number(message) != self._delivered + 1:
                     self._break()
                     continue
                 self._delivered += 1
-                if self._asked + len(self._arrived) <= _CREDIT // 2:
+                if self._has_room():
                     await self._ask()
                 return message
             if not self._asked:
@@ -191,7 +193,7 @@ class _Reader:
     async def _open(self, since: float) -> bool:
         """Make a consumer that begins where we stand; False when nothing waits for it."""
         self._broken = self._over = False
-        self._asked = self._delivered = self._told = 0
+        self._asked = self._delivered = self._told = self._bytes = 0
         self._arrived.clear()
         client = self._connection.client
         self._inbox = client.new_inbox()
@@ -262,6 +264,11 @@ class _Reader:
 
     # -- pulling --------------------------------------------------------------------------------
 
+    def _has_room(self) -> bool:
+        """Whether to ask for more while some is still here."""
+        few = self._asked + len(self._arrived) <= _CREDIT // 2
+        return few and self._bytes < self._max_bytes
+
     async def _ask(self) -> None:
         self._over = False
         self._asked += self._batch
@@ -278,11 +285,14 @@ class _Reader:
             self._break()
 
     async def _heard(self, message: Msg) -> None:
-        if not message.subject.startswith(self._inbox):
+        if message.reply:
+            if self._name not in message.reply:
+                return  # from the consumer before this one
             self._asked = max(0, self._asked - 1)
             self._told += 1
+            self._bytes += len(message.data)
             self._arrived.append(message)
-        else:
+        elif message.subject.startswith(self._inbox):
             self._status(message)
         self._wake.set()
 
