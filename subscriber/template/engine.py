@@ -22,7 +22,6 @@ from subscriber.template.escape import (
 )
 from subscriber.template.golang import GoCondition, GoSource
 from subscriber.template.jinja import JinjaCondition, JinjaSource
-from subscriber.template.limits import Run
 from subscriber.template.problem import TemplateError
 from subscriber.template.program import (
     Built,
@@ -33,6 +32,7 @@ from subscriber.template.program import (
     decode_json,
 )
 from subscriber.template.sandbox import Environment, environment
+from subscriber.template.semantics.limits import Run
 from subscriber.template.semantics.values import MISSING, Fault, clean
 
 Dialect: TypeAlias = Literal["go", "jinja"]

@@ -21,9 +21,9 @@ from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 from subscriber.model.problem import excerpt
 from subscriber.model.reason import Reason
 from subscriber.template.functions.registry import FunctionError
-from subscriber.template.limits import MAX_DEPTH, Pieces, Run
 from subscriber.template.problem import TemplateError
 from subscriber.template.sandbox import Environment
+from subscriber.template.semantics.limits import MAX_DEPTH, Pieces, Run
 from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long
 
 _AT_ONCE = 16

@@ -20,10 +20,10 @@ from jinja2.utils import Namespace
 
 from subscriber.template.functions import FUNCTIONS
 from subscriber.template.functions.registry import Function, FunctionError
-from subscriber.template.limits import Pieces, Run
 from subscriber.template.semantics import access, jinjavalues, variables
 from subscriber.template.semantics.builtins import BUILTINS
 from subscriber.template.semantics.encode import inside_string, json_key, json_value
+from subscriber.template.semantics.limits import Pieces, Run
 from subscriber.template.semantics.show import text
 from subscriber.template.semantics.values import Fault
 

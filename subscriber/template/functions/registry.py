@@ -46,6 +46,20 @@ from inspect import Parameter, signature
 from typing import Any, Protocol, TypeVar
 
 from subscriber.model.event import Json
+from subscriber.template.semantics.values import Encoded, FunctionError
+
+__all__ = [
+    "EXAMPLE_NOW",
+    "FUNCTIONS",
+    "Encoded",
+    "Example",
+    "Function",
+    "FunctionError",
+    "Run",
+    "function",
+    "kind_of",
+    "wrong_type",
+]
 
 Example = tuple[str, Json, str]
 """A template in the Go dialect (text context, missing="default"), its data, the text it renders to.
@@ -54,15 +68,6 @@ Examples see the fixed time 2024-05-06T07:08:09Z (`EXAMPLE_NOW`) as `now`.
 """
 
 EXAMPLE_NOW = 1714979289.0
-
-
-class FunctionError(Exception):
-    """A function cannot use its arguments; the text is one sentence without a final stop."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 class Run(Protocol):
@@ -77,24 +82,6 @@ class Run(Protocol):
 
     def charge_text(self, length: int) -> None:
         """Pay for a text of `length` characters about to be made; raises when it is too long."""
-
-
-class Encoded(str):
-    """Text that already knows its JSON: what toJson, quote and printf "%q" return.
-
-    As text it is an ordinary str. In value position of a JSON template `json` is written instead
-    of encoding the text once more; inside a string literal its text is escaped like any other.
-    `json` must be one complete, valid JSON value.
-    """
-
-    __slots__ = ("json",)
-    json: str
-
-    def __new__(cls, text: str, json: str) -> Encoded:
-        """Make `text`, whose JSON is `json` (for toJson they are the same)."""
-        encoded = super().__new__(cls, text)
-        encoded.json = json
-        return encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from subscriber.model.problem import excerpt
-from subscriber.template.limits import Run
+from subscriber.template.semantics.limits import Run
 from subscriber.template.semantics.show import sorted_keys
 from subscriber.template.semantics.values import MISSING, Fault, Uint8, type_name
 

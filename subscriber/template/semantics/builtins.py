@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from subscriber.template.functions.registry import Encoded
-from subscriber.template.limits import Run
 from subscriber.template.semantics import compare, index, quote
 from subscriber.template.semantics.encode import json_number, json_string
+from subscriber.template.semantics.limits import Run
 from subscriber.template.semantics.printf import sprintf
 from subscriber.template.semantics.show import sprint, sprint_action, sprintln
-from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long, type_name
+from subscriber.template.semantics.values import MAX_OUTPUT, Encoded, Fault, too_long, type_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from subscriber.template.limits import Run
+from subscriber.template.semantics.limits import Run
 from subscriber.template.semantics.values import (
     Fault,
     Missing,

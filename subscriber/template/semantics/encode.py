@@ -13,10 +13,9 @@ from typing import cast
 
 import msgspec
 
-from subscriber.template.functions.registry import Encoded
 from subscriber.template.semantics.floats import show_float
 from subscriber.template.semantics.show import text
-from subscriber.template.semantics.values import MAX_OUTPUT, MISSING, clean, too_long
+from subscriber.template.semantics.values import MAX_OUTPUT, MISSING, Encoded, clean, too_long
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 

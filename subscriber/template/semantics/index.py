@@ -6,7 +6,7 @@ whatever `missing` says, as in Go.
 
 from __future__ import annotations
 
-from subscriber.template.limits import Run
+from subscriber.template.semantics.limits import Run
 from subscriber.template.semantics.values import (
     MISSING,
     Fault,

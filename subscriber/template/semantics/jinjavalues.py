@@ -15,10 +15,9 @@ from jinja2 import Environment as JinjaEnvironment
 from jinja2.runtime import LoopContext, Undefined
 from jinja2.utils import Namespace
 
-from subscriber.template.functions.registry import Encoded
-from subscriber.template.limits import Run
 from subscriber.template.semantics.encode import inside_string, json_string, json_value
-from subscriber.template.semantics.values import Fault, type_name
+from subscriber.template.semantics.limits import Run
+from subscriber.template.semantics.values import Encoded, Fault, type_name
 
 _LOOP = frozenset(
     [

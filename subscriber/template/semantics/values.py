@@ -36,6 +36,33 @@ class Uint8(int):
     __slots__ = ()
 
 
+class Encoded(str):
+    """Text that already knows its JSON: what toJson, quote and printf "%q" return.
+
+    As text it is an ordinary str. In value position of a JSON template `json` is written instead
+    of encoding the text once more; inside a string literal its text is escaped like any other.
+    `json` must be one complete, valid JSON value.
+    """
+
+    __slots__ = ("json",)
+    json: str
+
+    def __new__(cls, text: str, json: str) -> Encoded:
+        """Make `text`, whose JSON is `json` (for toJson they are the same)."""
+        encoded = super().__new__(cls, text)
+        encoded.json = json
+        return encoded
+
+
+class FunctionError(Exception):
+    """A function cannot use its arguments; the text is one sentence without a final stop."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 class Fault(Exception):
     """A refusal at run time; the engine turns it into a TemplateError.
 

@@ -11,7 +11,7 @@ import pytest
 
 from subscriber.model.reason import Reason
 from subscriber.template import TemplateError, compile
-from subscriber.template.limits import MAX_DEPTH
+from subscriber.template.semantics.limits import MAX_DEPTH
 from subscriber.template.semantics.values import MAX_OUTPUT
 
 SECONDS = 2.0  # of processor time; a second on a quiet machine, twice that on a shared one

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from subscriber.model.reason import Reason
-from subscriber.template.functions.registry import FunctionError
-from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long
+from subscriber.template.semantics.values import MAX_OUTPUT, Fault, FunctionError, too_long
 
 MAX_STEPS = 500_000
 """Steps of one rendering: one is at most about two microseconds here."""
