@@ -158,7 +158,9 @@ class Config(Section):
     """PagerDuty services by name. Left out: one called `default` with the key from the
     environment variable PAGERDUTY_ROUTING_KEY."""
     packs: Listed = Field(default_factory=lambda: ["keptn", "cdevents"])
-    """Shipped rule packs that are on."""
+    """Shipped rule packs that are on. Others are off until they are named, and mostly need other
+    `nats.subjects` too: `tekton`, `klt`, `argocd`, `argo-rollouts`, `argo-events`, `generic`
+    (docs/packs.md)."""
     rules: list[RuleSpec] = Field(default_factory=list)
     """Own rules, and shipped ones with changes (`use: pack/rule`)."""
     delivery: DeliverySpec = Field(default_factory=DeliverySpec)

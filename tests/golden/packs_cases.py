@@ -21,6 +21,7 @@ from subscriber.service.rulebook import (
 
 __all__ = [
     "ARRIVAL",
+    "CHANGES_ONLY",
     "Case",
     "all_cases",
     "answer",
@@ -31,6 +32,15 @@ __all__ = [
     "rule_set",
     "trace_of",
 ]
+
+CHANGES_ONLY = {
+    "keptn/deployment-change",
+    "cdevents/service",
+    "klt/deployment-change",
+    "argocd/deployment-change",
+    "argo-rollouts/deployment-change",
+}
+"""Rules that page nobody."""
 
 
 def all_cases() -> list[Case]:

@@ -7,13 +7,25 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from packs_cases import Case, all_cases, answer, event_of, packs
+from packs_cases import (
+    ARRIVAL,
+    CHANGES_ONLY,
+    Case,
+    all_cases,
+    answer,
+    event_of,
+    packs,
+    request_body,
+    trace_of,
+)
 
+from subscriber.cloudevent import decode
+from subscriber.cloudevent.encode import Mode, encode
+from subscriber.model import Envelope, Event
 from subscriber.simulator.validate import change_errors, event_errors, routing_key_errors
 
 CASES = all_cases()
 RULES = sorted(packs())
-CHANGES_ONLY = {"keptn/deployment-change", "cdevents/service"}
 KEY = "a" * 32
 
 by_label = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
@@ -26,6 +38,27 @@ def expected(case: Case) -> dict[str, Any]:
 @by_label
 def test_an_event_gives_exactly_the_expected_request(case: Case) -> None:
     assert answer(case) == expected(case)
+
+
+def gist(rule: str, event: Event) -> tuple[str, str, str]:
+    """Action or skip, key and summary."""
+    trace = trace_of(rule, event)
+    assert trace.problem is None
+    if trace.intent is None:
+        return trace.reason.value, "", ""
+    body = request_body(trace.intent)[1]
+    return trace.intent.action.value, trace.intent.dedup_key, body["payload"]["summary"]
+
+
+@by_label
+def test_an_event_in_binary_mode_means_the_same(case: Case) -> None:
+    """What reaches NATS by way of HTTP mostly has its attributes in headers."""
+    event = event_of(case.event_file.read_bytes())
+    sent = encode(event, Mode.BINARY)
+    (received,) = decode(
+        Envelope(subject="x", data=sent.data, headers=sent.headers, received_at=ARRIVAL.received_at)
+    )
+    assert gist(case.rule, received) == gist(case.rule, event)
 
 
 @by_label

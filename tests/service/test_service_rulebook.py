@@ -31,6 +31,23 @@ def test_everything_shipped_is_good_and_on_by_default() -> None:
     assert "keptn/evaluation" in on
 
 
+def test_the_packs_that_are_off_are_good_too() -> None:
+    shipped = load_packs()
+    on = [name for name, rule in shipped.items() if rule.spec.enabled]
+    assert names(f"packs: {sorted({rule.pack for rule in shipped.values()})}") == on
+
+
+def test_packs_are_switched_on_by_naming_them() -> None:
+    assert names("packs: [tekton, klt]") == [
+        "klt/app",
+        "klt/deployment-change",
+        "tekton/customrun",
+        "tekton/pipelinerun",
+        "tekton/taskrun",
+    ]
+    assert "klt/workload" in names("packs: klt\nrules: [{use: klt/workload, enabled: true}]")
+
+
 def test_packs_are_switched_off_by_leaving_them_out() -> None:
     assert all(name.startswith("cdevents/") for name in names("packs: cdevents"))
     assert names("packs: []") == []
