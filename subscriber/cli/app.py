@@ -19,6 +19,7 @@ from subscriber.cli import (
     sample,
     send,
     simulate,
+    test,
 )
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ app.command(name="send")(send.send)
 app.command(name="sample")(sample.sample)
 app.command(name="explain")(explain.explain)
 app.command(name="render")(render.render)
+app.command(name="test")(test.run_cases)
 app.command(name="functions")(functions.functions)
 app.command(name="simulate")(simulate.simulate)
 app.add_typer(dlq.dlq)

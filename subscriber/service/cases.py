@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -247,9 +247,3 @@ def update(case: Case, actual: str) -> bool:
         return False
     case.expected_file.write_text(actual, "utf-8")
     return True
-
-
-def without_cases(rules: RuleSet, cases: Sequence[Case]) -> list[str]:
-    """Names of the rules that no case asks."""
-    asked = {case.rule for case in cases}
-    return [rule.name for rule in rules.rules if rule.name not in asked]
