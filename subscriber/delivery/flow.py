@@ -48,7 +48,6 @@ def deliver(
     owner: str,
     received_at: float,
     delivery_count: int = 1,
-    behind: int = 0,
 ) -> Flow[Outcome]:
     """Bring one intent to its end, or say when to come back to it.
 
@@ -58,13 +57,12 @@ def deliver(
         owner: names this run in claims; unique among all runs of all replicas.
         received_at: when the message was stored, seconds since 1970.
         delivery_count: how often the message was delivered, 1 the first time.
-        behind: how many messages wait behind it (Envelope.pending).
 
     Returns:
         The outcome; DEFERRED asks for the message again after `delay` seconds. Never raises for
         what the world does: a ledger that does not answer ends in DEFERRED too.
     """
-    run = Run(intent, policy, owner, received_at, delivery_count, behind)
+    run = Run(intent, policy, owner, received_at, delivery_count)
     try:
         return (yield from _tell(run))
     except Problem as problem:
@@ -86,7 +84,7 @@ def mend(alert: Alert, *, policy: Policy, owner: str) -> Flow[Outcome]:
     """
     action = Action.RESOLVE if alert.state is AlertState.RESOLVED else Action.TRIGGER
     intent = _plain(alert, action)
-    run = Run(intent, policy, owner, alert.updated_at, 1, 0, settled=True, recalls=True)
+    run = Run(intent, policy, owner, alert.updated_at, 1, settled=True, recalls=True)
     try:
         return (yield from _tell(run))
     except Problem as problem:
@@ -161,12 +159,6 @@ def _guard(run: Run, alert: Alert, revision: int, now: float) -> Flow[Outcome | 
         if alert.waiting is not None and alert.waiting.position == intent.position:
             yield from ask_save(replace(alert, waiting=None), revision)
         return run.end(OutcomeKind.SUPPRESSED_STALE, Reason.STALE)
-    behind = run.delivery_count == 1 and 0 < policy.catch_up <= run.behind
-    if behind and intent.action in (Action.TRIGGER, Action.RESOLVE):
-        delay = run.as_asked(policy.catch_up_delay)
-        until = now + delay + policy.longest_busy_delay
-        yield from ask_save(entry.held_back(alert, intent.position, until), revision)
-        return run.put_off(now, Reason.CATCHING_UP, delay=delay)
     return None
 
 

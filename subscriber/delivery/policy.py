@@ -33,10 +33,6 @@ class Policy:
         max_age: a message older than this whose try fails again goes to the dead letters.
         stale_after: a trigger older than this is not sent as it is; None switches this off.
         on_stale, stale_severity: what is done instead.
-        catch_up: from so many messages waiting behind on, a message delivered for the first time
-            is put off once by `catch_up_delay`, so that a backlog costs one call per key and not
-            one per event; 0 switches this off.
-        catch_up_delay: see there.
         rounds: how often one run starts over (conflicts, quick retries) before it gives the
             message back.
     """
@@ -55,8 +51,6 @@ class Policy:
     stale_after: float | None = None
     on_stale: OnStale = OnStale.SUPPRESS
     stale_severity: str = "info"
-    catch_up: int = 64
-    catch_up_delay: float = 1.0
     rounds: int = 12
 
     def __post_init__(self) -> None:
@@ -64,7 +58,7 @@ class Policy:
             raise ValueError("lease must be longer than send_timeout")
         if min(self.send_timeout, self.first_delay, self.busy_delay, self.max_age) <= 0:
             raise ValueError("send_timeout, first_delay, busy_delay and max_age must be positive")
-        if min(self.clock_skew, self.doubt, self.catch_up) < 0:
-            raise ValueError("clock_skew, doubt and catch_up must not be negative")
+        if min(self.clock_skew, self.doubt) < 0:
+            raise ValueError("clock_skew and doubt must not be negative")
         if self.rounds < 1:
             raise ValueError("rounds must be at least 1")

@@ -50,7 +50,6 @@ class Run:
     owner: str
     received_at: float
     delivery_count: int
-    behind: int
     attempts: int = 0
     last: Verdict | None = None
     settled: bool = False

@@ -60,7 +60,6 @@ class Reason(StrEnum):
     LEDGER_UNAVAILABLE = "ledger-unavailable"
     REPAIRED = "repaired"
     IN_DOUBT = "in-doubt"
-    CATCHING_UP = "catching-up"
     INTERNAL_ERROR = "internal-error"
 
     # -- a configuration that is refused (config/, template/) --------------------------------

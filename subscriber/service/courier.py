@@ -194,7 +194,6 @@ class Courier:
             owner=self._owner(),
             received_at=envelope.received_at,
             delivery_count=envelope.delivery_count,
-            behind=envelope.pending,
         )
 
     async def _converse(self, conversation: Flow[Outcome], book: Book) -> Outcome:

@@ -122,7 +122,6 @@ def policy(config: Config) -> Policy:
         max_age=spec.max_age,
         stale_after=spec.stale_after or None,
         on_stale=OnStale(spec.on_stale),
-        catch_up=0,  # the courier holds a backlog back itself, before the ledger is asked
     )
 
 

@@ -55,7 +55,6 @@ POLICY = Policy(
     clock_skew=2.0,
     doubt=30.0,
     quick_retries=(0.5, 2.0),
-    catch_up=0,
     max_age=1e9,
 )
 ACK_WAIT = 40.0

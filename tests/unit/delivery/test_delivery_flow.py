@@ -277,21 +277,6 @@ def test_a_stale_trigger_is_downgraded() -> None:
     assert any("stale" in note for note in world.sent[0].notes)
 
 
-def test_a_backlog_is_seen_through_once_before_anything_is_sent() -> None:
-    world = World()
-    outcome = world.deliver(intent(T, 5), behind=5000)
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.DEFERRED, Reason.CATCHING_UP)
-    assert world.sent == []
-    newer = world.deliver(intent(R, 6), behind=4000)
-    assert newer.reason is Reason.CATCHING_UP
-    again = world.deliver(intent(T, 5), behind=3000, delivery_count=2)
-    assert again.reason is Reason.BUSY
-    assert world.deliver(intent(R, 6), behind=0, delivery_count=2).kind is OutcomeKind.DELIVERED
-    end = world.deliver(intent(T, 5), behind=0, delivery_count=3)
-    assert end.kind is OutcomeKind.SUPERSEDED
-    assert [i.action for i in world.sent] == [R]
-
-
 def test_an_early_acknowledge_is_said_behind_its_trigger() -> None:
     world = World()
     early = world.deliver(intent(A, 6))
