@@ -67,7 +67,8 @@ def send(
 def _type_of(text: str, path: Path, force: bool) -> str:
     """The event's type, which is also its subject on Keptn's NATS."""
     from subscriber.cloudevent import decode  # noqa: PLC0415
-    from subscriber.model import Envelope, Problem  # noqa: PLC0415
+    from subscriber.model import Envelope, Problem, Reason, excerpt  # noqa: PLC0415
+    from subscriber.ports import subjects  # noqa: PLC0415
 
     try:
         events = decode(Envelope(subject="", data=text.encode()))
@@ -76,4 +77,12 @@ def _type_of(text: str, path: Path, force: bool) -> str:
         raise Problem(
             problem.reason, f"{path}: {problem.message}", where=problem.where, hint=hint
         ) from None
-    return events[0].type
+    event_type = events[0].type
+    if not subjects.valid(event_type):  # the Keptn Lifecycle Toolkit's have spaces
+        raise Problem(
+            Reason.INVALID_VALUE,
+            f"the type {excerpt(event_type)} is no NATS subject",
+            where=str(path),
+            hint="name one that nats.subjects covers: --subject klt.events",
+        )
+    return event_type

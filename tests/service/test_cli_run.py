@@ -202,6 +202,10 @@ def test_in_a_pipe_the_log_is_json_lines_without_the_key(tmp_path: Path) -> None
         (("run", "--config", "nope.yaml"), "nope.yaml: cannot be read: No such file"),
         (("check", "nope.yaml"), "nope.yaml: cannot be read: No such file"),
         (("send", "nope.json"), "nope.json: cannot be read: No such file"),
+        (
+            ("send", str(packs_folder() / "klt/app/cases/deployment-failed.event.json")),
+            "'App Deployment.Failed' is no NATS subject\n  hint: name one that nats.subjects",
+        ),
         (("functions", "trnc"), "no function is called 'trnc' (did you mean 'trunc'?)"),
     ],
 )
