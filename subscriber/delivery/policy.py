@@ -43,7 +43,7 @@ class Policy:
     doubt: float = 30.0
     quick_retries: tuple[float, ...] = (0.5, 2.0)
     first_delay: float = 5.0
-    longest_delay: float = 300.0
+    longest_delay: float = 120.0
     longest_retry_after: float = 900.0
     busy_delay: float = 0.25
     longest_busy_delay: float = 5.0
