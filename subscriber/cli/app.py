@@ -12,11 +12,13 @@ from subscriber.cli import (
     check,
     demo,
     dlq,
+    docs,
     explain,
     functions,
     render,
     run,
     sample,
+    schema,
     send,
     simulate,
     test,
@@ -57,6 +59,8 @@ app.command(name="explain")(explain.explain)
 app.command(name="render")(render.render)
 app.command(name="test")(test.run_cases)
 app.command(name="functions")(functions.functions)
+app.command(name="schema")(schema.schema)
+app.command(name="docs")(docs.docs)
 app.command(name="simulate")(simulate.simulate)
 app.add_typer(dlq.dlq)
 app.add_typer(alerts.alerts)

@@ -4,6 +4,7 @@ Rules: pure; text in, values out. Nothing here reads a file, a variable or a sec
 """
 
 from subscriber.config.load import ConfigError, load_config, load_rule, nearest
+from subscriber.config.publish import config_schema, reference_page, rule_schema
 from subscriber.config.rule import RuleSpec, overlay
 from subscriber.config.schema import (
     Config,
@@ -29,8 +30,11 @@ __all__ = [
     "RuleSpec",
     "ServiceSpec",
     "TlsSpec",
+    "config_schema",
     "load_config",
     "load_rule",
     "nearest",
     "overlay",
+    "reference_page",
+    "rule_schema",
 ]

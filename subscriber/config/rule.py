@@ -24,8 +24,16 @@ def _scalars(value: Any) -> Any:
     return values
 
 
-Pattern: TypeAlias = Annotated[list[Scalar], BeforeValidator(_scalars), Field(min_length=1)]
-Types: TypeAlias = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
+Pattern: TypeAlias = Annotated[
+    list[Scalar],
+    BeforeValidator(_scalars, json_schema_input_type=Scalar | list[Scalar]),
+    Field(min_length=1),
+]
+Types: TypeAlias = Annotated[
+    list[str],
+    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
 
 
 class Section(BaseModel):

@@ -17,7 +17,9 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Listed: TypeAlias = Annotated[list[str], BeforeValidator(_listed)]
+Listed: TypeAlias = Annotated[
+    list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])
+]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, strict=False)]
 DEFAULT_SUBJECTS = ["sh.keptn.>", "dev.cdevents.>"]
 
@@ -65,11 +67,13 @@ class NatsSpec(Section):
     nkey_file: str = ""
     """A file with an nkey seed."""
     user: str = ""
+    """User name; or set NATS_USER."""
     password_file: str = ""
     """File that holds the password for `user`; or set NATS_PASSWORD."""
     token_file: str = ""
     """File that holds a token; or set NATS_TOKEN."""
     tls: TlsSpec | None = None
+    """Only needed for authorities or certificates of your own; `tls://` in `url` is enough else."""
 
 
 class ServiceSpec(Section):
@@ -147,6 +151,7 @@ class LogSpec(Section):
     format: Literal["auto", "json", "text"] = "auto"
     """`auto`: text on a terminal, JSON lines otherwise."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written."""
 
 
 class Config(Section):
