@@ -15,6 +15,7 @@ from subscriber.cli import (
     docs,
     explain,
     functions,
+    init,
     render,
     run,
     sample,
@@ -52,6 +53,7 @@ def _root(
 
 app.command(name="run")(run.run)
 app.command(name="demo")(demo.demo)
+app.command(name="init")(init.init)
 app.command(name="check")(check.check)
 app.command(name="send")(send.send)
 app.command(name="sample")(sample.sample)
