@@ -110,7 +110,8 @@ class PagerDutySpec(Section):
     timeout: Seconds = 10.0
     """For one call, connection included."""
     rate_limit: int = Field(default=120, ge=0)
-    """Calls per 60 s and routing key that we allow ourselves; 0: no limit of our own."""
+    """Calls per 60 s and routing key that each process allows itself (PagerDuty takes about 120 in
+    all: with N replicas, an N-th); 0: no limit of our own."""
     ca_file: str = ""
     """PEM file of the authorities to trust instead of the system's, e.g. an inspecting proxy's."""
     client: str = "pagerduty-subscriber"
