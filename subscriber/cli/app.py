@@ -9,6 +9,7 @@ import typer
 
 from subscriber.cli import (
     alerts,
+    backtest,
     check,
     demo,
     dlq,
@@ -58,6 +59,7 @@ app.command(name="check")(check.check)
 app.command(name="send")(send.send)
 app.command(name="sample")(sample.sample)
 app.command(name="explain")(explain.explain)
+app.command(name="backtest")(backtest.backtest)
 app.command(name="render")(render.render)
 app.command(name="test")(test.run_cases)
 app.command(name="functions")(functions.functions)

@@ -25,6 +25,7 @@ from subscriber.pagerduty import Accounts
 from subscriber.ports.clock import SystemClock
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats import survey
+from subscriber.ports.nats.archive import NatsArchive
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.deadletters import NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
@@ -92,6 +93,14 @@ class Reach:
             without=(self.config.delivery.dead_letter_stream,),
         )
         return NatsHistory(self.connection, lambda: bindings) if bindings else None
+
+    def archive(self) -> NatsArchive:
+        """Everything in the streams that the service reads."""
+        return NatsArchive(
+            self.connection,
+            options.stream_options(self.config),
+            without=(self.config.delivery.dead_letter_stream,),
+        )
 
     async def rehearsal(self) -> Rehearsal:
         """What the service would say, by this configuration's rules and the ledger of now."""
