@@ -123,9 +123,7 @@ def _cell(head: str, cell: object) -> str:
 def _table(heads: Sequence[str], rows: Iterable[tuple[str, Sequence[object]]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "\n".join(
-        f'<tr class="{escape(kind)}">'
-        + "".join(map(_cell, heads, cells))
-        + "</tr>"
+        f'<tr class="{escape(kind)}">' + "".join(map(_cell, heads, cells)) + "</tr>"
         for kind, cells in rows
     )
     if not body:
