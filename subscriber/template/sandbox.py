@@ -69,6 +69,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
 _CHEAP = 64  # a shorter result is paid for with the call
 _CALL = 4  # what a call costs
+_SCALARS = frozenset({"bool", "int", "float"})  # results that cannot be large
+_CONTAINERS = frozenset({list, dict})
 _START = 8  # what starting a called template costs
 _SHORT = 512  # and so is a shorter argument
 
@@ -76,6 +78,7 @@ _SHORT = 512  # and so is a shorter argument
 def _library(function: Function) -> Callable[..., Any]:
     """The filter that calls a library function: offset, run, arguments."""
     target, name, takes_run = function.callable, function.name, function.run
+    grows = function.result not in _SCALARS
 
     def call(offset: int, run: Run, *arguments: Any) -> Any:
         run.steps -= 1
@@ -96,14 +99,22 @@ def _library(function: Function) -> Callable[..., Any]:
                 offset,
                 f"it is written {function.signature}",
             ) from error
-        if isinstance(result, str):
-            if len(result) > _CHEAP:
-                run.charge_text(len(result))
-        elif isinstance(result, list | dict) and not any(result is given for given in arguments):
-            run.charge_value(result)
+        if grows:
+            if isinstance(result, str):
+                if len(result) > _CHEAP:
+                    run.charge_text(len(result))
+            elif type(result) in _CONTAINERS and not _is_among(result, arguments):
+                run.charge_value(result)
         return result
 
     return call
+
+
+def _is_among(result: object, arguments: tuple[object, ...]) -> bool:
+    for given in arguments:  # noqa: SIM110 - a generator takes twice as long
+        if given is result:
+            return True
+    return False
 
 
 def _piped(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ def default(fallback: Json, *value: Json) -> Json:
         ("{{if not (empty .message)}}said: {{.message}}{{end}}", {"message": "oh"}, "said: oh"),
     ],
 )
-def empty(value: Json) -> Json:
+def empty(value: Json) -> bool:
     """Python's own idea of falsehood is the same for JSON values."""
     return not value
 
@@ -80,7 +80,7 @@ def ternary(if_true: Json, if_false: Json, condition: Json) -> Json:
     category="defaults",
     examples=[("{{all .service .stage}}", {"service": "carts", "stage": ""}, "false")],
 )
-def every(*values: Json) -> Json:
+def every(*values: Json) -> bool:
     """True without values."""
     return all(values)
 
@@ -92,6 +92,6 @@ def every(*values: Json) -> Json:
     category="defaults",
     examples=[("{{any .service .stage}}", {"service": "carts", "stage": ""}, "true")],
 )
-def some(*values: Json) -> Json:
+def some(*values: Json) -> bool:
     """False without values."""
     return any(values)

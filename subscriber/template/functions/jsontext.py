@@ -36,7 +36,7 @@ _PRETTY = "  "
     ],
     run=True,
 )
-def to_json(run: Run, value: Json) -> Json:
+def to_json(run: Run, value: Json) -> Encoded:
     """Go's json.Marshal; an infinite number gives empty text."""
     return _encoded(run, value, html=True)
 

@@ -12,14 +12,18 @@ from subscriber.model.event import Json
 from subscriber.template.functions.arguments import text
 from subscriber.template.functions.registry import function
 
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "bool"),
-    (int, "int"),
-    (float, "float64"),
-    (str, "string"),
-    (list, "slice"),
-    (dict, "map"),
-)
+KINDS: dict[str, type] = {
+    "bool": bool,
+    "int": int,
+    "float64": float,
+    "string": str,
+    "slice": list,
+    "map": dict,
+    "invalid": type(None),
+}
+"""What values of a kind are made of; beware that Python's bool is an int."""
+
+_NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 @function(
@@ -29,7 +33,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     category="kinds",
     examples=[("{{kindOf .labels}} {{kindOf .missing}}", {"labels": {}}, "map invalid")],
 )
-def kind_of_value(value: Json) -> Json:
+def kind_of_value(value: Json) -> str:
     """Go's reflect.Kind."""
     return _kind(value)
 
@@ -43,10 +47,13 @@ def kind_of_value(value: Json) -> Json:
         ('{{if kindIs "slice" .x}}{{join "," .x}}{{else}}{{.x}}{{end}}', {"x": ["a", "b"]}, "a,b")
     ],
 )
-def kind_is(kind: Json, value: Json) -> Json:
+def kind_is(kind: Json, value: Json) -> bool:
     """Kind first, as in sprig."""
     return _kind(value) == text(kind, "the kind")
 
 
 def _kind(value: Json) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "invalid")
+    name = _NAMES.get(type(value))
+    if name is None:  # a subclass, as Encoded is of str
+        name = next(_NAMES[base] for base in type(value).__mro__ if base in _NAMES)
+    return name

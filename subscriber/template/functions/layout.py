@@ -32,7 +32,7 @@ _LEAST_WITH_OFFSET = 7
         ("{{trunc 4 .name}}", {"name": "café"}, "caf"),
     ],
 )
-def trunc(length: Json, value: Json) -> Json:
+def trunc(length: Json, value: Json) -> str:
     """A character that does not fit whole is left out."""
     size, whole_text = whole(length, "the length"), text(value)
     source = to_bytes(whole_text)
@@ -48,7 +48,7 @@ def trunc(length: Json, value: Json) -> Json:
     category="strings",
     examples=[("{{abbrev 10 .message}}", {"message": "connection refused"}, "connect...")],
 )
-def abbrev(width: Json, value: Json) -> Json:
+def abbrev(width: Json, value: Json) -> str:
     """A width below 4 leaves the text alone."""
     size, source = whole(width, "the width"), text(value)
     if size < _LEAST_ABBREVIATION:

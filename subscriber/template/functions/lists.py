@@ -29,7 +29,7 @@ from subscriber.template.functions.registry import FunctionError, Run, function
     category="lists",
     examples=[('{{list "a" 1 true | toJson}}', None, '["a",1,true]')],
 )
-def make_list(*values: Json) -> Json:
+def make_list(*values: Json) -> list[Json]:
     """A new list."""
     return list(values)
 
@@ -70,7 +70,7 @@ def last(values: Json) -> Json:
     category="lists",
     examples=[("{{rest .items | toJson}}", {"items": ["a", "b", "c"]}, '["b","c"]')],
 )
-def rest(values: Json) -> Json:
+def rest(values: Json) -> list[Json]:
     """Without the first."""
     return sequence(values)[1:]
 
@@ -82,7 +82,7 @@ def rest(values: Json) -> Json:
     category="lists",
     examples=[("{{initial .items | toJson}}", {"items": ["a", "b", "c"]}, '["a","b"]')],
 )
-def initial(values: Json) -> Json:
+def initial(values: Json) -> list[Json]:
     """Without the last."""
     return sequence(values)[:-1]
 
@@ -94,7 +94,7 @@ def initial(values: Json) -> Json:
     category="lists",
     examples=[('{{append .items "c" | toJson}}', {"items": ["a", "b"]}, '["a","b","c"]')],
 )
-def append(values: Json, *added: Json) -> Json:
+def append(values: Json, *added: Json) -> list[Json]:
     """A new list; sprig takes one value, Alertmanager any number."""
     return [*sequence(values, "the list"), *added]
 
@@ -106,7 +106,7 @@ def append(values: Json, *added: Json) -> Json:
     category="lists",
     examples=[('{{prepend .items "c" | toJson}}', {"items": ["a", "b"]}, '["c","a","b"]')],
 )
-def prepend(values: Json, value: Json) -> Json:
+def prepend(values: Json, value: Json) -> list[Json]:
     """A new list."""
     return [value, *sequence(values, "the list")]
 
@@ -118,7 +118,7 @@ def prepend(values: Json, value: Json) -> Json:
     category="lists",
     examples=[("{{concat .a .b | toJson}}", {"a": [1], "b": [2, 3]}, "[1,2,3]")],
 )
-def concat(*lists: Json) -> Json:
+def concat(*lists: Json) -> list[Json]:
     """A new list."""
     return [item for values in lists for item in sequence(values, "each value")]
 
@@ -143,7 +143,7 @@ def reverse(values: Json) -> Json:
     examples=[("{{uniq .items | toJson}}", {"items": ["b", "a", "b"]}, '["b","a"]')],
     run=True,
 )
-def uniq(run: Run, values: Json) -> Json:
+def uniq(run: Run, values: Json) -> list[Json]:
     """Maps and lists are compared by content."""
     run.charge(weight(values))
     found: dict[Hashable, Json] = {}
@@ -160,7 +160,7 @@ def uniq(run: Run, values: Json) -> Json:
     examples=[('{{without .items "a" | toJson}}', {"items": ["a", "b", "a"]}, '["b"]')],
     run=True,
 )
-def without(run: Run, values: Json, *omitted: Json) -> Json:
+def without(run: Run, values: Json, *omitted: Json) -> list[Json]:
     """A new list."""
     run.charge(weight(values) + weight(list(omitted)))
     unwanted = set(map(identity, omitted))
@@ -174,7 +174,7 @@ def without(run: Run, values: Json, *omitted: Json) -> Json:
     category="lists",
     examples=[("{{compact .items | toJson}}", {"items": ["a", "", None, 0, "b"]}, '["a","b"]')],
 )
-def compact(values: Json) -> Json:
+def compact(values: Json) -> list[Json]:
     """A new list."""
     return [item for item in sequence(values) if item]
 
@@ -190,7 +190,7 @@ def compact(values: Json) -> Json:
     ],
     run=True,
 )
-def has(run: Run, value: Json, values: Json) -> Json:
+def has(run: Run, value: Json, values: Json) -> bool:
     """Nothing has no items."""
     if values is None:
         return False
@@ -209,7 +209,7 @@ def has(run: Run, value: Json, values: Json) -> Json:
     ],
     run=True,
 )
-def sort_alpha(run: Run, values: Json) -> Json:
+def sort_alpha(run: Run, values: Json) -> list[Json]:
     """Anything that is not a list becomes a list of one text."""
     if isinstance(values, list):
         return list[Json](sorted(shown_items(run, values)))
@@ -224,7 +224,7 @@ def sort_alpha(run: Run, values: Json) -> Json:
     examples=[("{{toStrings .items | toJson}}", {"items": [1, None, True]}, '["1","true"]')],
     run=True,
 )
-def to_strings(run: Run, values: Json) -> Json:
+def to_strings(run: Run, values: Json) -> list[Json]:
     """Anything that is not a list becomes a list of one text."""
     return list[Json](shown_items(run, values))
 
@@ -240,7 +240,7 @@ def to_strings(run: Run, values: Json) -> Json:
     ],
     run=True,
 )
-def join(run: Run, separator: Json, values: Json) -> Json:
+def join(run: Run, separator: Json, values: Json) -> str:
     """The same order of arguments in sprig and in Alertmanager."""
     between = text(separator, "the separator")
     items = shown_items(run, values)
@@ -255,7 +255,7 @@ def join(run: Run, separator: Json, values: Json) -> Json:
     category="lists",
     examples=[('{{splitList "/" .path | toJson}}', {"path": "a/b/c"}, '["a","b","c"]')],
 )
-def split_list(separator: Json, value: Json) -> Json:
+def split_list(separator: Json, value: Json) -> list[Json]:
     """An empty separator splits into characters."""
     return list[Json](_split(text(value), text(separator, "the separator"), -1))
 

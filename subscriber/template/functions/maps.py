@@ -21,7 +21,7 @@ from subscriber.template.functions.registry import FunctionError, function, kind
     category="maps",
     examples=[('{{dict "stage" .stage "n" 1 | toJson}}', {"stage": "qa"}, '{"n":1,"stage":"qa"}')],
 )
-def make_dict(*pairs: Json) -> Json:
+def make_dict(*pairs: Json) -> dict[str, Json]:
     """A key without a value gets empty text; keys of other types become text."""
     padded = (*pairs, "")
     return {shown(padded[at]): padded[at + 1] for at in range(0, len(pairs), 2)}
@@ -48,7 +48,7 @@ def get(values: Json, key: Json) -> Json:
     category="maps",
     examples=[('{{hasKey .labels "team"}}', {"labels": {"team": None}}, "true")],
 )
-def has_key(values: Json, key: Json) -> Json:
+def has_key(values: Json, key: Json) -> bool:
     """Null counts as a value."""
     return text(key, "the key") in mapping(values, "the map")
 
@@ -60,7 +60,7 @@ def has_key(values: Json, key: Json) -> Json:
     category="maps",
     examples=[('{{keys .labels | join ","}}', {"labels": {"b": 1, "a": 2}}, "a,b")],
 )
-def keys(*maps: Json) -> Json:
+def keys(*maps: Json) -> list[Json]:
     """Sprig leaves the order open."""
     return [key for values in maps for key in sorted(mapping(values, "each value"))]
 
@@ -72,7 +72,7 @@ def keys(*maps: Json) -> Json:
     category="maps",
     examples=[('{{values .labels | join ","}}', {"labels": {"b": 1, "a": 2}}, "2,1")],
 )
-def values(of: Json) -> Json:
+def values(of: Json) -> list[Json]:
     """Sprig leaves the order open."""
     found = mapping(of, "the map")
     return [found[key] for key in sorted(found)]

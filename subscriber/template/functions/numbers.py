@@ -39,7 +39,7 @@ _QUOTIENT_DECIMALS = 16
     category="numbers",
     examples=[("{{int64 .score}}", {"score": 87.9}, "87")],
 )
-def to_int(value: Json) -> Json:
+def to_int(value: Json) -> int:
     """Go's int and int64 are one here."""
     return to_int64(value)
 
@@ -51,7 +51,7 @@ def to_int(value: Json) -> Json:
     category="numbers",
     examples=[('{{printf "%.1f" (float64 .score)}}', {"score": "87.94"}, "87.9")],
 )
-def to_float(value: Json) -> Json:
+def to_float(value: Json) -> float:
     """Whole numbers too."""
     return to_float64(value)
 
@@ -80,7 +80,7 @@ def atoi(value: Json) -> Json:
     category="numbers",
     examples=[("{{add 1 2 3}}", None, "6"), ("{{add .index 1}}", {"index": 4}, "5")],
 )
-def add(*numbers: Json) -> Json:
+def add(*numbers: Json) -> int:
     """Nothing added is 0."""
     return wrap64(sum(map(to_int64, numbers)))
 
@@ -92,7 +92,7 @@ def add(*numbers: Json) -> Json:
     category="numbers",
     examples=[("{{range $i, $x := .items}}{{add1 $i}}.{{end}}", {"items": ["a", "b"]}, "1.2.")],
 )
-def add1(number: Json) -> Json:
+def add1(number: Json) -> int:
     """For counting from 1."""
     return wrap64(to_int64(number) + 1)
 
@@ -104,7 +104,7 @@ def add1(number: Json) -> Json:
     category="numbers",
     examples=[("{{sub .total .passed}}", {"total": 10, "passed": 8}, "2")],
 )
-def sub(number: Json, subtrahend: Json) -> Json:
+def sub(number: Json, subtrahend: Json) -> int:
     """First minus second."""
     return wrap64(to_int64(number) - to_int64(subtrahend))
 
@@ -252,7 +252,7 @@ def divf(number: Json, *divisors: Json) -> Json:
     category="numbers",
     examples=[("{{round .score 1}}", {"score": 87.25}, "87.3"), ("{{round 87.6 0}}", None, "88")],
 )
-def rounded(number: Json, places: Json, *thresholds: Json) -> Json:
+def rounded(number: Json, places: Json, *thresholds: Json) -> float:
     """Sprig's formula, with its quirks; thresholds after the first mean nothing."""
     threshold = thresholds[0] if thresholds else 0.5
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):

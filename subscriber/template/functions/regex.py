@@ -57,6 +57,8 @@ class _Pattern(Protocol):
     groups: int
     programsize: int
 
+    def __hash__(self) -> int: ...
+
     def search(self, text: bytes, pos: int = 0) -> _Match | None: ...
 
 
@@ -76,7 +78,7 @@ class _Pattern(Protocol):
     examples=[('{{match "time.?out" .message}}', {"message": "read timed out"}, "false")],
     run=True,
 )
-def regex_match(run: Run, pattern: Json, value: Json) -> Json:
+def regex_match(run: Run, pattern: Json, value: Json) -> bool:
     """Not anchored."""
     expression, source = _prepare(run, pattern, value)
     return expression.search(source) is not None
@@ -90,7 +92,7 @@ def regex_match(run: Run, pattern: Json, value: Json) -> Json:
     examples=[('{{regexFind "[0-9]+ms" .message}}', {"message": "took 250ms of 99ms"}, "250ms")],
     run=True,
 )
-def regex_find(run: Run, pattern: Json, value: Json) -> Json:
+def regex_find(run: Run, pattern: Json, value: Json) -> str:
     """The whole match, not a group."""
     expression, source = _prepare(run, pattern, value)
     found = expression.search(source)
@@ -123,7 +125,7 @@ def regex_find_all(run: Run, pattern: Json, value: Json, count: Json) -> Json:
     ],
     run=True,
 )
-def regex_replace_all(run: Run, pattern: Json, value: Json, replacement: Json) -> Json:
+def regex_replace_all(run: Run, pattern: Json, value: Json, replacement: Json) -> str:
     """The text is in the middle, as in sprig."""
     return _replace(run, pattern, value, text(replacement, "the replacement"))
 
@@ -136,7 +138,7 @@ def regex_replace_all(run: Run, pattern: Json, value: Json, replacement: Json) -
     examples=[('{{.host | reReplaceAll "(.*):\\\\d+" "$1"}}', {"host": "db-1:9100"}, "db-1")],
     run=True,
 )
-def re_replace_all(run: Run, pattern: Json, replacement: Json, value: Json) -> Json:
+def re_replace_all(run: Run, pattern: Json, replacement: Json, value: Json) -> str:
     """For pipelines."""
     return _replace(run, pattern, value, text(replacement, "the replacement"))
 
@@ -262,7 +264,7 @@ def _work(pattern: Json, expression: _Pattern) -> Callable[[int, int, int], int]
     To know that a match is the right one, the engine may read on to the end of the text, unless the
     pattern says that it cannot.
     """
-    program = expression.programsize
+    program = _size(expression)
     if _SINGLE.fullmatch(text(pattern)):
         ahead = 0
     elif not _ENDLESS.search(_LITERAL.sub("", text(pattern))):
@@ -278,8 +280,14 @@ def _prepare(run: Run, pattern: Json, value: Json) -> tuple[_Pattern, bytes]:
     run.charge(_compiling(pattern))
     expression = _compiled(pattern)
     source = to_bytes(text(value))
-    run.charge(_SEARCH + len(source) * expression.programsize // _SCANNED_PER_STEP)
+    run.charge(_SEARCH + len(source) * _size(expression) // _SCANNED_PER_STEP)
     return expression, source
+
+
+@lru_cache(maxsize=512)
+def _size(expression: _Pattern) -> int:
+    """How many instructions the pattern has; RE2 counts them anew each time it is asked."""
+    return expression.programsize
 
 
 def _compiled(pattern: Json) -> _Pattern:
@@ -294,7 +302,11 @@ def _compiled(pattern: Json) -> _Pattern:
 
 def _compiling(pattern: Json) -> int:
     """Steps for compiling the pattern; charged always, so that a cache changes no outcome."""
-    source = text(pattern, "the pattern")[:_LONGEST_PATTERN]
+    return _cost(text(pattern, "the pattern")[:_LONGEST_PATTERN])
+
+
+@lru_cache(maxsize=512)
+def _cost(source: str) -> int:
     copies = 1
     for count in _REPETITION.findall(source):
         copies = min(copies * max(int(count), 1), _MOST_COPIES)

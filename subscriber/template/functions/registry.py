@@ -22,7 +22,8 @@ Rules:
   change one, build a new value.
 - A piped value arrives as the *last* argument, as in Go: ``{{.name | trunc 2}}`` calls
   ``trunc(2, name)``; in the Jinja dialect ``{{ name | trunc(2) }}`` calls the same.
-- Results are JSON values too; never another type.
+- Results are JSON values too; never another type. A callable that always returns one type says so
+  in its annotation (``-> bool``, ``-> list[Json]``): what is known need not be asked each time.
 - The number of arguments is read from the callable's own signature (defaults and ``*args`` count)
   and checked when the template is compiled.
 - A bad argument raises `FunctionError`; build the usual text with `wrong_type`. The engine adds the
@@ -97,6 +98,8 @@ class Function:
         examples: its tests and its documentation.
         run: whether the callable takes a `Run` first.
         least, most: how many arguments it takes (`most` None: any number), without the run.
+        result: ``str``, ``bool``, ``int``, ``float``, ``list`` or ``dict`` when it always returns
+            that, else empty.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Function:
     run: bool = False
     least: int = 0
     most: int | None = None
+    result: str = ""
 
 
 FUNCTIONS: dict[str, Function] = {}
@@ -144,6 +148,7 @@ def function(
             run=run,
             least=least,
             most=most,
+            result=_result(callable),
         )
         return callable
 
@@ -162,6 +167,16 @@ def _arity(callable: Callable[..., Any], run: bool) -> tuple[int, int | None]:
     if run:
         least, most = least - 1, most - 1
     return least, None if unbounded else most
+
+
+_RESULTS = frozenset({"str", "bool", "int", "float", "list", "dict"})
+
+
+def _result(callable: Callable[..., Any]) -> str:
+    """The type that the callable's annotation promises, "" for any."""
+    annotation = str(signature(callable).return_annotation).partition("[")[0]
+    annotation = "str" if annotation == Encoded.__name__ else annotation
+    return annotation if annotation in _RESULTS else ""
 
 
 _KINDS: tuple[tuple[type, str], ...] = (

@@ -37,7 +37,7 @@ from subscriber.template.functions.registry import FunctionError, Run, function
     examples=[("{{.status | toUpper}}", {"status": "firing"}, "FIRING")],
     run=True,
 )
-def upper(run: Run, value: Json) -> Json:
+def upper(run: Run, value: Json) -> str:
     """Every letter in upper case."""
     return letters.upper(text_by_letters(run, value))
 
@@ -58,7 +58,7 @@ def upper(run: Run, value: Json) -> Json:
     examples=[("{{.status | toLower}}", {"status": "FIRING"}, "firing")],
     run=True,
 )
-def lower(run: Run, value: Json) -> Json:
+def lower(run: Run, value: Json) -> str:
     """Every letter in lower case."""
     return letters.lower(text_by_letters(run, value))
 
@@ -74,7 +74,7 @@ def lower(run: Run, value: Json) -> Json:
     ],
     run=True,
 )
-def title(run: Run, value: Json) -> Json:
+def title(run: Run, value: Json) -> str:
     """As sprig does it; Alertmanager's function of this name also makes small letters."""
     return letters.title_words(text_by_letters(run, value))
 
@@ -93,7 +93,7 @@ def title(run: Run, value: Json) -> Json:
     category="alertmanager",
     examples=[("[{{.message | trimSpace}}]", {"message": "  too slow\n"}, "[too slow]")],
 )
-def trim(value: Json) -> Json:
+def trim(value: Json) -> str:
     """Go's strings.TrimSpace."""
     return text(value).strip(letters.SPACES)
 
@@ -117,7 +117,7 @@ def trim_all(characters: Json, value: Json) -> Json:
     category="strings",
     examples=[('{{.type | trimPrefix "sh.keptn.event."}}', {"type": "sh.keptn.event.x"}, "x")],
 )
-def trim_prefix(prefix: Json, value: Json) -> Json:
+def trim_prefix(prefix: Json, value: Json) -> str:
     """Once, not repeatedly."""
     return text(value).removeprefix(text(prefix, "the prefix"))
 
@@ -129,7 +129,7 @@ def trim_prefix(prefix: Json, value: Json) -> Json:
     category="strings",
     examples=[('{{.type | trimSuffix ".finished"}}', {"type": "test.finished"}, "test")],
 )
-def trim_suffix(suffix: Json, value: Json) -> Json:
+def trim_suffix(suffix: Json, value: Json) -> str:
     """Once, not repeatedly."""
     return text(value).removesuffix(text(suffix, "the suffix"))
 
@@ -154,7 +154,7 @@ def nospace(run: Run, value: Json) -> Json:
     category="strings",
     examples=[('{{.message | contains "timeout"}}', {"message": "read timeout"}, "true")],
 )
-def contains(part: Json, value: Json) -> Json:
+def contains(part: Json, value: Json) -> bool:
     """Part first, as in sprig."""
     return text(part, "the part") in text(value)
 
@@ -166,7 +166,7 @@ def contains(part: Json, value: Json) -> Json:
     category="strings",
     examples=[('{{.stage | hasPrefix "prod"}}', {"stage": "production"}, "true")],
 )
-def has_prefix(prefix: Json, value: Json) -> Json:
+def has_prefix(prefix: Json, value: Json) -> bool:
     """Prefix first, as in sprig."""
     return text(value).startswith(text(prefix, "the prefix"))
 
@@ -178,7 +178,7 @@ def has_prefix(prefix: Json, value: Json) -> Json:
     category="strings",
     examples=[('{{.type | hasSuffix ".finished"}}', {"type": "test.finished"}, "true")],
 )
-def has_suffix(suffix: Json, value: Json) -> Json:
+def has_suffix(suffix: Json, value: Json) -> bool:
     """Suffix first, as in sprig."""
     return text(value).endswith(text(suffix, "the suffix"))
 
@@ -191,7 +191,7 @@ def has_suffix(suffix: Json, value: Json) -> Json:
     examples=[('{{.name | replace "_" "-"}}', {"name": "my_service"}, "my-service")],
     run=True,
 )
-def replace(run: Run, old: Json, new: Json, value: Json) -> Json:
+def replace(run: Run, old: Json, new: Json, value: Json) -> str:
     """An empty `old` is found before, between and after all characters, as in Go."""
     before, after, source = text(old, "the old text"), text(new, "the new text"), text(value)
     found = source.count(before)
@@ -254,7 +254,7 @@ def plural(one: Json, many: Json, count: Json) -> Json:
     ],
     run=True,
 )
-def to_string(run: Run, value: Json) -> Json:
+def to_string(run: Run, value: Json) -> str:
     """Go's %v."""
     run.charge(weight(value))
     return shown(value)
