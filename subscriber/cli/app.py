@@ -23,6 +23,7 @@ from subscriber.cli import (
     schema,
     send,
     simulate,
+    tail,
     test,
 )
 
@@ -60,6 +61,7 @@ app.command(name="send")(send.send)
 app.command(name="sample")(sample.sample)
 app.command(name="explain")(explain.explain)
 app.command(name="backtest")(backtest.backtest)
+app.command(name="tail")(tail.tail)
 app.command(name="render")(render.render)
 app.command(name="test")(test.run_cases)
 app.command(name="functions")(functions.functions)

@@ -30,6 +30,7 @@ from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.deadletters import NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
 from subscriber.ports.nats.ledger import NatsLedger
+from subscriber.ports.nats.options import ConnectionListener
 from subscriber.rules import RuleSet
 from subscriber.service import options
 from subscriber.service.journal import Redactor
@@ -122,14 +123,21 @@ class Reach:
 
 
 @asynccontextmanager
-async def reached(config_file: Path | None) -> AsyncIterator[Reach]:
+async def reached(
+    config_file: Path | None, *, any_mode: bool = False, listener: ConnectionListener | None = None
+) -> AsyncIterator[Reach]:
     """Read the configuration and connect.
+
+    Args:
+        config_file: None: the defaults.
+        any_mode: whether JetStream can be done without.
+        listener: is told when the connection comes and goes.
 
     Raises:
         Problem: wrong configuration, no server named or there, mode core.
     """
     config, document, folder = read_config(config_file)
-    if config.nats.mode == "core":
+    if config.nats.mode == "core" and not any_mode:
         raise Problem(
             Reason.INVALID_VALUE,
             "with mode core ledger and dead letters live and end with the service's process",
@@ -153,7 +161,7 @@ async def reached(config_file: Path | None) -> AsyncIterator[Reach]:
     keys = [one.routing_key.get_secret_value() for one in (accounts or {}).values()]
     redactor = Redactor(text for text in (*keys, nats.password, nats.token) if text)
     nats = replace(nats, startup_timeout=min(_STARTUP, nats.startup_timeout))
-    async with NatsConnection(nats) as connection:
+    async with NatsConnection(nats, listener) as connection:
         yield Reach(
             config=config,
             document=document,
@@ -168,11 +176,19 @@ async def reached(config_file: Path | None) -> AsyncIterator[Reach]:
 Work: TypeAlias = Callable[[Reach, asyncio.Event], Coroutine[Any, Any, T]]
 
 
-def working(config_file: Path | None, work: Work[T], *, patient: bool = False) -> T:
+def working(
+    config_file: Path | None,
+    work: Work[T],
+    *,
+    patient: bool = False,
+    any_mode: bool = False,
+    listener: ConnectionListener | None = None,
+) -> T:
     """Connect, run `work(reach, stopping)` and close; its result.
 
     Ctrl-C ends the work where it is with exit code 130. With `patient` only `stopping` is set, for
-    work that must not be torn apart: it looks there between its steps.
+    work that must not be torn apart: it looks there between its steps. `any_mode` and `listener`:
+    see `reached`.
     """
 
     async def main(stopping: asyncio.Event) -> T:
@@ -180,7 +196,7 @@ def working(config_file: Path | None, work: Work[T], *, patient: bool = False) -
 
         async def whole() -> T:
             nonlocal begun
-            async with reached(config_file) as reach:
+            async with reached(config_file, any_mode=any_mode, listener=listener) as reach:
                 begun = True
                 return await work(reach, stopping)
 

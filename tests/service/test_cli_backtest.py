@@ -122,3 +122,56 @@ async def test_ctrl_c_gives_the_result_so_far(world: CliWorld, tmp_path: Path) -
     assert process.returncode == 130
     assert found["interrupted"]
     assert 0 < found["messages"] < found["of"] == 60_001
+
+
+async def test_tail_tells_what_passes_by_and_takes_nothing(world: CliWorld) -> None:
+    process = await world.start("tail", "--output", "json", "--count", "4")
+    assert process.stderr is not None
+    while b"listening on sh.keptn.>" not in await process.stderr.readline():
+        pass
+    await world.evaluate("fail")
+    await world.evaluate("pass")
+    await world.evaluate("unknown")
+    await world.publish(b'{"specversion": "1.0"')
+    out, err = await process.communicate()
+    told = [json.loads(line) for line in out.decode().splitlines()]
+    assert process.returncode == 0, err
+    assert [(one["decision"], one["reason"]) for one in told] == [
+        ("page", "accepted"),
+        ("resolve", "accepted"),
+        ("skip", "value-differs"),
+        ("dead-letter", "not-json"),
+    ]
+    assert told[0]["summary"] == "checkout fail"
+    assert told[2]["detail"] == "data.result is 'unknown', wanted 'pass' or 'fail'"
+    assert len(world.simulator.calls) == 2  # the service's own
+    assert world.held() == "resolved"
+
+
+async def test_tail_ends_at_once_and_in_order(world: CliWorld) -> None:
+    process = await world.start("tail", "--said")
+    assert process.stderr is not None
+    while b"listening" not in await process.stderr.readline():
+        pass
+    await world.evaluate("unknown")
+    await world.evaluate("fail", "car\x1bts")
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    assert f"  {SUBJECT}  evaluation  page critical  shop [car" in line
+    assert "\x1b" not in line
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (0, b"")
+    assert b"Traceback" not in err
+
+
+async def test_a_sample_can_be_sent(world: CliWorld, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    from typer.testing import CliRunner
+
+    from subscriber.cli.app import app
+
+    printed = CliRunner().invoke(app, ["sample", "evaluation.finished", "--pass"])
+    event.write_text(printed.stdout)
+    await world.call("send", str(event))
+    await world.until(lambda: world.ends == ["delivered: accepted"])
