@@ -16,6 +16,7 @@ from subscriber.cli import (
     docs,
     explain,
     functions,
+    import_webhook,
     init,
     render,
     run,
@@ -62,6 +63,7 @@ app.command(name="sample")(sample.sample)
 app.command(name="explain")(explain.explain)
 app.command(name="backtest")(backtest.backtest)
 app.command(name="tail")(tail.tail)
+app.command(name="import-webhook")(import_webhook.import_webhook)
 app.command(name="render")(render.render)
 app.command(name="test")(test.run_cases)
 app.command(name="functions")(functions.functions)

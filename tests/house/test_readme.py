@@ -28,9 +28,9 @@ def test_its_configuration_is_good(block: str) -> None:
 
 def test_its_commands_exist_and_all_are_named() -> None:
     table = README.split("## Commands")[1].split("##")[0]
-    named = set(re.findall(r"`([a-z]+)`", table.replace("`--", "")))
+    named = set(re.findall(r"`([a-z-]+)`", table.replace("`--", "")))
     assert named >= set(COMMANDS)
-    used = set(re.findall(r"pagerduty-subscriber ([a-z]+)", README))
+    used = set(re.findall(r"pagerduty-subscriber ([a-z][a-z-]*)", README))
     assert used <= set(COMMANDS)
 
 
