@@ -49,6 +49,7 @@ async def count_up(ledger: NatsLedger) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.timeout(200)  # a cluster on a loaded machine elects slowly
 async def test_leaders_change_and_servers_die(tmp_path: Path) -> None:
     async with cluster(tmp_path) as servers:
         urls = tuple(server.url for server in servers)
@@ -96,7 +97,9 @@ async def test_leaders_change_and_servers_die(tmp_path: Path) -> None:
                 await server.start()
             await publish(publisher, 121, 150)
             await count_up(ledger)
-            await until(lambda: {int(data) for data in acker.data} == set(range(1, 151)), within=40)
+            await until(
+                lambda: {int(data) for data in acker.data} == set(range(1, 151)), within=100
+            )
             await settled(source, within=30)
             await source.ping()
             await source.stop()
