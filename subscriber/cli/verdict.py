@@ -97,10 +97,10 @@ class Page:
             yield ""
             yield f"{_counted(len(flapping), 'alert')} opened more than {self.flaps} times:"
             yield from self._keys(flapping, "OPENED", lambda one: f"{one.pages} times")
+        if tally.rates:
+            yield ""
         for service, watch in sorted(tally.rates.items()):
-            if watch.over:
-                yield ""
-                yield plain(f"Service {service} would hit PagerDuty's rate limit: {_over(watch)}")
+            yield plain(f"Service {service}: {_rate(watch)}")
         if run.forgotten:
             yield ""
             yield (
@@ -156,7 +156,7 @@ class Page:
             for key, known in keys[: self.show]
         ]
         yield from table(("  SERVICE", "KEY", "RULE", head), rows, width())
-        yield from _rest(len(keys), self.show)
+        yield from _rest(len(keys), self.show, where="--show prints more")
 
     def _compared(self) -> Iterator[str]:
         test = self.test
@@ -174,7 +174,7 @@ class Page:
         yield ""
         for difference in test.shown:
             yield from _difference(difference)
-        yield from _rest(test.changes.total(), len(test.shown))
+        yield from _rest(test.changes.total(), len(test.shown), where="--export has all of them")
 
     # -- for machines ------------------------------------------------------------------------------
 
@@ -282,16 +282,19 @@ def _difference_digest(one: Difference) -> dict[str, Any]:
     }
 
 
-def _over(watch: RateWatch) -> str:
+def _rate(watch: RateWatch) -> str:
+    peak = f"at most {_counted(watch.peak, 'call')} in {WINDOW} s, until {moment(watch.peak_at)}"
+    if not watch.over:
+        return f"{peak}; {watch.limit} are allowed"
     return (
-        f"{_counted(watch.over, 'call')} beyond {watch.limit} in {WINDOW} s, "
-        f"at most {watch.peak} (until {moment(watch.peak_at)}). They would wait."
+        f"{peak}, where {watch.limit} are allowed: {_counted(watch.over, 'call')} "
+        "would hit the rate limit and wait"
     )
 
 
-def _rest(total: int, shown: int) -> Iterator[str]:
+def _rest(total: int, shown: int, *, where: str) -> Iterator[str]:
     if total > shown:
-        yield f"  ... and {total - shown:,} more (--export has all of them)"
+        yield f"  ... and {total - shown:,} more ({where})"
 
 
 def _number(count: int) -> str:

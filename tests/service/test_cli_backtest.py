@@ -175,3 +175,16 @@ async def test_a_sample_can_be_sent(world: CliWorld, tmp_path: Path) -> None:
     event.write_text(printed.stdout)
     await world.call("send", str(event))
     await world.until(lambda: world.ends == ["delivered: accepted"])
+
+
+async def test_a_storm_is_said_to_hit_the_rate_limit(world: CliWorld, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        await world.evaluate("fail", f"s{number}")
+    config = tmp_path / "narrow.yaml"
+    config.write_text(CONFIG.replace("URL", "http://x").replace("rate_limit: 0", "rate_limit: 3"))
+    done = await world.call("backtest", "--against", str(config))
+    ours, theirs = done.out.split(f"== {config}", 1)
+    assert "at most 4 calls in 60 s" in ours
+    assert "; 120 are allowed" in ours
+    assert "where 3 are allowed: 1 call would hit the rate limit and wait" in theirs
+    assert "No difference in anything that PagerDuty would hear." in theirs
