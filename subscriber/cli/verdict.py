@@ -172,9 +172,10 @@ class Page:
         ]
         yield from (f"  {line}" for line in table(("EVENTS", "CHANGE"), rows, width() - 2))
         yield ""
-        for difference in test.shown:
+        shown = test.examples()
+        for difference in shown:
             yield from _difference(difference)
-        yield from _rest(test.changes.total(), len(test.shown), where="--export has all of them")
+        yield from _rest(test.changes.total(), len(shown), where="--export has all of them")
 
     # -- for machines ------------------------------------------------------------------------------
 
@@ -203,7 +204,7 @@ class Page:
                     {"before": before, "after": after, "count": count}
                     for (before, after), count in test.changes.most_common()
                 ],
-                "shown": [_difference_digest(one) for one in test.shown],
+                "shown": [_difference_digest(one) for one in test.examples()],
             }
         return found
 

@@ -200,7 +200,6 @@ class Backtest:
         unread_example: the first of these.
         differing: events over which the two part.
         changes: how often what became what.
-        shown: the first differences.
         first, last: when the first and the last message were stored.
     """
 
@@ -219,7 +218,7 @@ class Backtest:
             runs: one, or two to compare.
             limits: for each of them, calls per service in 60 s.
             size_limit: bytes of an event.
-            show: how many differences to keep.
+            show: how many differences to show.
             export: is given every decision.
         """
         self.runs = tuple(runs)
@@ -228,11 +227,11 @@ class Backtest:
         self.unread: Counter[Reason] = Counter()
         self.unread_example: tuple[int, str] | None = None
         self.changes: Counter[tuple[str, str]] = Counter()
-        self.shown: list[Difference] = []
         self.first = self.last = 0.0
         self._rule_sets = tuple(run.rules for run in runs)
         self._size_limit = size_limit
         self._show = show
+        self._kept: dict[tuple[str, str], list[Difference]] = {}
         self._export = export
 
     def take(self, envelope: Envelope) -> None:
@@ -254,6 +253,17 @@ class Backtest:
                 self.events += 1
                 self._event(event, envelope)
 
+    def examples(self) -> list[Difference]:
+        """The first differences of every kind in turn, so that what is rare is seen too."""
+        turns = [
+            (rank, one.sequence, one)
+            for kept in self._kept.values()
+            for rank, one in enumerate(kept)
+        ]
+        turns.sort(key=lambda turn: turn[:2])
+        chosen = [one for _, _, one in turns[: self._show]]
+        return sorted(chosen, key=lambda one: one.sequence)
+
     def _event(self, event: Event, envelope: Envelope) -> None:
         answers = [run.judge(event, envelope) for run in self.runs]
         for tally, findings in zip(self.tallies, answers, strict=True):
@@ -265,8 +275,9 @@ class Backtest:
             self.differing += bool(found)
             for difference in found:
                 self.changes[difference.kind] += 1
-                if len(self.shown) < self._show:
-                    self.shown.append(difference)
+                kept = self._kept.setdefault(difference.kind, [])
+                if len(kept) < self._show:
+                    kept.append(difference)
         self._give(envelope, event, answers, differs=bool(found))
 
     def _give(

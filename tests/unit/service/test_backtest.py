@@ -285,8 +285,21 @@ def test_the_first_differences_are_kept_all_are_counted() -> None:
     for number in range(1, 10):
         test.take(message(number, "fail", f"k{number}"))
     assert test.changes.total() == test.differing == 9
-    assert [one.sequence for one in test.shown] == [1, 2]
-    assert test.shown[0].dedup_key == "k1"
+    assert [one.sequence for one in test.examples()] == [1, 2]
+    assert test.examples()[0].dedup_key == "k1"
+
+
+def test_what_is_rare_is_among_the_examples() -> None:
+    fewer = RULE.replace("[pass, fail, warn, seen]", "[pass]")
+    test = backtested(RULE, fewer, show=3)
+    for number in range(1, 50):
+        test.take(message(number, "fail", "k"))
+    test.take(message(50, "seen", "k"))
+    assert [(one.sequence, one.kind) for one in test.examples()] == [
+        (1, ("page", "nothing")),
+        (2, ("update", "nothing")),
+        (50, ("acknowledge", "nothing")),
+    ]
 
 
 # -- the export -----------------------------------------------------------------------------------
