@@ -7,14 +7,13 @@ order is Go's wherever it can be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, nodes
-from jinja2.parser import Parser as JinjaParser
 
-from subscriber.model.reason import Reason
+from subscriber.template.building import UNKNOWN, Builder, Known, Value
 from subscriber.template.functions.registry import FUNCTIONS
 from subscriber.template.nodes import (
     Bool,
@@ -30,27 +29,16 @@ from subscriber.template.nodes import (
     String,
     Variable,
 )
-from subscriber.template.problem import TemplateError
 from subscriber.template.semantics.builtins import BUILTINS
+from subscriber.template.shortcuts import shortcut
 
 _FAST_PATHS = 3
 
+Key: TypeAlias = tuple[int, bool]
+"""A declared variable: its offset, and whether it is a loop's and seen from within the loop."""
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A lowered expression and what is known about its result.
-
-    Attributes:
-        node: the expression.
-        kind: ``str``, ``bool``, ``int`` ... when it is always that, else empty.
-        missing: whether it can be MISSING.
-        nil: whether it can be None.
-    """
-
-    node: nodes.Expr
-    kind: str = ""
-    missing: bool = False
-    nil: bool = True
+ROOT: Key = (-1, False)
+"""The variable ``$``."""
 
 
 @dataclass(slots=True)
@@ -59,73 +47,37 @@ class Binding:
 
     name: str
     place: nodes.InternalName | int  # a Python variable, or the number of a slot
+    key: Key = ROOT  # which declaration this is
 
 
-class Expressions:
-    """Lowers the pipelines of one template; `lower` adds the statements."""
+class Expressions(Builder):
+    """Lowers the pipelines of one template; `lower` adds the statements.
 
-    def __init__(self, source: str, name: str, environment: Environment, missing: str) -> None:
-        self.source = source
-        self.name = name
-        self.environment = environment
+    Attributes:
+        known: what is certain about variables, whatever is assigned to them where.
+        learnt: what lowering this template said about them, to be `known` the next time.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        name: str,
+        environment: Environment,
+        missing: str,
+        known: Mapping[Key, Known],
+    ) -> None:
+        super().__init__(source, name, environment)
         self.missing = missing
-        self.parser = JinjaParser(environment, "")
-        self.offset = 0
+        self.known = known
+        self.learnt: dict[Key, Known] = {}
         self.bindings: list[Binding] = []
         self.slotted = False
         self.slot_count = 0
-        self.run = self.free()
         self.slots = self.free()
         self.top = self.free()
         self.root = self.free()
         self.dot: nodes.Expr = self.top
         self.dot_missing = True
-
-    # -- making Jinja nodes ----------------------------------------------------------------------
-
-    @property
-    def line(self) -> int:
-        """The `lineno` of nodes made now: the offset plus one."""
-        return self.offset + 1
-
-    def free(self) -> nodes.InternalName:
-        """A Python variable that no template can name."""
-        return self.parser.free_identifier(1)
-
-    def const(self, value: object) -> nodes.Const:
-        """A constant."""
-        return nodes.Const(value, lineno=self.line)
-
-    def filter(self, value: nodes.Expr | object, name: str, *arguments: object) -> nodes.Filter:
-        """A call of the filter function; plain values become constants."""
-        first, *rest = [
-            item if isinstance(item, nodes.Expr) else self.const(item)
-            for item in (value, *arguments)
-        ]
-        return nodes.Filter(first, name, rest, [], None, None, lineno=self.line)
-
-    def assign(self, target: nodes.Expr, value: nodes.Expr) -> nodes.Assign:
-        """``target = value``."""
-        return nodes.Assign(target, value, lineno=self.line)
-
-    def fault(self, offset: int, message: str, hint: str = "") -> Value:
-        """An expression that fails when it is reached."""
-        return Value(self.filter(offset, "go.fault", message, hint))
-
-    def error(self, message: str, offset: int, hint: str = "") -> TemplateError:
-        """A refusal at compile time."""
-        return TemplateError.at(
-            Reason.TEMPLATE_SYNTAX,
-            message,
-            name=self.name,
-            source=self.source,
-            offset=offset,
-            hint=hint,
-        )
-
-    def do(self, expression: nodes.Expr) -> nodes.ExprStmt:
-        """An expression evaluated for its effect."""
-        return nodes.ExprStmt(expression, lineno=self.line)
 
     # -- variables -------------------------------------------------------------------------------
 
@@ -142,6 +94,11 @@ class Expressions:
         """The slots of all declarations of a variable, innermost first."""
         return [b.place for b in reversed(self.bindings) if b.name == name]
 
+    def learn(self, binding: Binding, known: Known) -> None:
+        """Remember what may be assigned to a variable."""
+        before = self.learnt.get(binding.key)
+        self.learnt[binding.key] = known if before is None else before.either(known)
+
     def undeclared(self, name: str, offset: int) -> nodes.Expr:
         """A use of a variable that the text declares but no evaluation did."""
         return self.fault(offset, f"the variable {name} is not declared here").node
@@ -151,10 +108,6 @@ class Expressions:
         return self.filter(
             value, "go.assign", self.slots, self.offset, name, *self.candidates(name)
         )
-
-    def kept(self, value: Value) -> nodes.Expr:
-        """A pipeline's result where it is kept: nil has become no value."""
-        return value.node if not value.nil else self.filter(value.node, "go.elem")
 
     def top_pipe(self, pipe: Pipe) -> tuple[list[nodes.Node], Value]:
         """A pipeline that stands by itself: statements before it, and its value."""
@@ -168,6 +121,7 @@ class Expressions:
             return [self.assign(holder, value.node)], Value(holder, value.kind, missing=True)
         statements: list[nodes.Node] = []
         kept = self.kept(value)
+        known = Known(kind=value.kind, missing=value.missing or value.nil, nil=False)
         holder = self.free()
         statements.append(self.assign(holder, kept))
         # Both variables of a range start as the whole value.
@@ -178,11 +132,12 @@ class Expressions:
                     statements.append(self.do(self.undeclared(variable.name, variable.offset)))
                     continue
             else:
-                binding = Binding(variable.name, self.free())
+                binding = Binding(variable.name, self.free(), (variable.offset, False))
                 self.bindings.append(binding)
             assert isinstance(binding.place, nodes.InternalName)
+            self.learn(binding, known)
             statements.append(self.assign(binding.place, holder))
-        return statements, Value(holder, value.kind, missing=True, nil=False)
+        return statements, Value(holder, known.kind, known.missing, nil=False)
 
     def set_inside(self, pipe: Pipe, value: Value) -> Value:
         """Declare or assign within an expression, by slots."""
@@ -208,7 +163,8 @@ class Expressions:
         if binding is None:
             return Value(self.undeclared(node.name, node.offset))
         assert isinstance(binding.place, nodes.InternalName)
-        return Value(binding.place, missing=True)
+        known = self.known.get(binding.key, UNKNOWN)
+        return Value(binding.place, known.kind, known.missing, known.nil)
 
     # -- expressions -----------------------------------------------------------------------------
 
@@ -262,22 +218,10 @@ class Expressions:
             return self.fault(operand.offset, "nil has no fields").node
         return self.kept(self.operand(operand.operand))
 
-    def operand(self, operand: Operand, *, argument: bool = False) -> Value:
-        """An operand's value; as an argument, no value is nil."""
+    def operand(self, operand: Operand) -> Value:
+        """An operand's value."""
         self.offset = operand.offset
-        value = _OPERANDS[type(operand)](self, operand)
-        if argument and value.missing:
-            return Value(self.as_argument(operand, value), value.kind)
-        return value
-
-    def as_argument(self, operand: Operand, value: Value) -> nodes.Expr:
-        """A value that may be missing, as a function's argument."""
-        node = value.node
-        if isinstance(operand, Field) and isinstance(node, nodes.Filter):
-            return nodes.Filter(
-                node.node, "go.path_nil", node.args, [], None, None, lineno=node.lineno
-            )
-        return self.filter(node, "go.argument")
+        return _OPERANDS[type(operand)](self, operand)
 
     def path(self, receiver: nodes.Expr, offset: int, names: Sequence[str]) -> Value:
         """Names looked up in a value."""
@@ -333,15 +277,14 @@ class Expressions:
             return self.fault(
                 function.offset, f"{name} takes {wanted} argument{_s(wanted)}, not {count}"
             )
-        if name in ("and", "or"):
-            return self.logic(name, operands, final)
-        arguments, ordered = self.arguments(operands, final)
+        values = self.values(operands, final)
         self.offset = function.offset
-        if name == "not":
-            return Value(nodes.Not(arguments[0], lineno=self.line), kind="bool", nil=False)
-        node = self.filter(function.offset, f"go.{name}", self.run, *arguments)
-        if ordered:
-            node = self.filter(ordered, f"go.{name}|", function.offset, self.run, *arguments[:-1])
+        if name in ("and", "or"):
+            return self.logic(name, values, final)
+        short = self.short(name, values)
+        if short is not None:
+            return short
+        node = self.called(f"go.{name}", values, final)
         return Value(node, kind=builtin.result, nil=not builtin.result)
 
     def library_call(
@@ -355,47 +298,54 @@ class Expressions:
                 identifier.offset,
                 f"it is written {function.signature}",
             )
-        arguments, ordered = self.arguments(operands, final)
+        values = self.values(operands, final)
         self.offset = identifier.offset
-        name = f"fn.{identifier.name}"
-        node = self.filter(identifier.offset, name, self.run, *arguments)
-        if ordered:
-            node = self.filter(ordered, f"{name}|", identifier.offset, self.run, *arguments[:-1])
-        return Value(node)
+        short = self.short(identifier.name, values)
+        if short is not None:
+            return short
+        node = self.called(f"fn.{identifier.name}", values, final)
+        return Value(node, kind=function.result, nil=not function.result)
 
-    def arguments(
-        self, operands: Sequence[Operand], final: Value | None
-    ) -> tuple[list[nodes.Expr], nodes.Expr | None]:
-        """Lowered arguments, the piped one last; that one again when it must be evaluated first.
+    def values(self, operands: Sequence[Operand], final: Value | None) -> list[Value]:
+        """A function's arguments, the piped one last."""
+        values = [self.operand(operand) for operand in operands]
+        return values if final is None else [*values, final]
+
+    def short(self, name: str, values: Sequence[Value]) -> Value | None:
+        """The function's result without a call; never where evaluation order can be seen."""
+        return None if self.slotted and name != "not" else shortcut(self, name, values)
+
+    def called(self, name: str, values: Sequence[Value], final: Value | None) -> nodes.Expr:
+        """A call of a filter with offset, run and arguments.
 
         Python evaluates arguments from left to right, Go the piped value first. The difference can
         be seen only where an expression sets variables.
         """
-        piped: list[nodes.Expr] = []
-        if final is not None:
-            node = self.filter(final.node, "go.argument") if final.missing else final.node
-            piped = [node]
-        arguments = [self.operand(operand, argument=True).node for operand in operands]
-        ordered = piped[0] if piped and self.slotted and operands else None
-        return [*arguments, *piped], ordered
+        arguments = [self.as_argument(value) for value in values]
+        if final is not None and self.slotted and len(values) > 1:
+            *others, piped = arguments
+            return self.filter(piped, f"{name}|", self.offset, self.run, *others)
+        return self.filter(self.offset, name, self.run, *arguments)
 
-    def logic(self, name: str, operands: Sequence[Operand], final: Value | None) -> Value:
+    def logic(self, name: str, values: Sequence[Value], final: Value | None) -> Value:
         """`and` and `or`: the first argument that decides, else the last one."""
-        offset = self.offset
-        values = [self.operand(operand, argument=True) for operand in operands]
-        self.offset = offset
         join = nodes.And if name == "and" else nodes.Or
+        operands = values if final is None else values[:-1]
         node: nodes.Expr | None = None
-        for value in reversed(values):
-            node = value.node if node is None else join(value.node, node, lineno=self.line)
-        missing = any(value.missing for value in values)
+        for value in reversed(operands):
+            left = self.as_argument(value)
+            node = left if node is None else join(left, node, lineno=self.line)
         if final is not None:
-            missing = missing or final.missing
             # The piped value is last but was computed first.
             node = final.node if node is None else self.filter(final.node, f"go.{name}_final", node)
         assert node is not None
-        kinds = {value.kind for value in [*values, *([final] if final else [])]}
-        return Value(node, kind=kinds.pop() if len(kinds) == 1 else "", missing=missing)
+        kinds = {value.kind for value in values}
+        return Value(
+            node,
+            kind=kinds.pop() if len(kinds) == 1 else "",
+            missing=final is not None and final.missing,
+            nil=any(value.nil or value.missing for value in values),
+        )
 
 
 def _s(count: int | str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 
 from jinja2 import Environment, nodes
 
+from subscriber.template.building import Known
 from subscriber.template.expressions import Binding, Expressions, sets_inside
 from subscriber.template.functions.registry import FUNCTIONS
 from subscriber.template.nodes import (
@@ -46,17 +47,20 @@ DATA, RUN = "data", "run"
 def lower(
     body: Sequence[Node], *, source: str, name: str, environment: Environment, missing: str
 ) -> nodes.Template:
-    """One template's nodes as a Jinja template that reads the names ``data`` and ``run``."""
-    lowering = _Lowering(source, name, environment, missing)
-    return lowering.template(body)
+    """One template's nodes as a Jinja template that reads the names ``data`` and ``run``.
+
+    It is made twice: the first time tells what is ever assigned to each variable.
+    """
+    draft = _Lowering(source, name, environment, missing, {})
+    draft.template(body)
+    return _Lowering(source, name, environment, missing, draft.learnt).template(body)
 
 
 def lower_pipeline(
     pipe: Pipe, *, source: str, name: str, environment: Environment, missing: str
 ) -> nodes.Template:
     """A pipeline as a Jinja template whose only output is the value itself."""
-    lowering = _Lowering(source, name, environment, missing)
-    return lowering.expression(pipe)
+    return _Lowering(source, name, environment, missing, {}).expression(pipe)
 
 
 def callable_names() -> frozenset[str]:
@@ -83,7 +87,9 @@ class _Lowering(Expressions):
     def begin(self) -> None:
         """Declare ``$``; it begins as dot but can be set."""
         place = self.new_slot() if self.slotted else self.root
-        self.bindings = [Binding("$", place)]
+        root = Binding("$", place)
+        self.bindings = [root]
+        self.learn(root, Known(missing=True, nil=False))
 
     def preamble(self) -> list[nodes.Node]:
         """Statements that fetch dot and the run; made last, when the slots are counted."""
@@ -169,6 +175,7 @@ class _Lowering(Expressions):
         before, value = self.top_pipe(pipe)
         # The else branch sees the variables with the whole value.
         orelse = self.scoped(node.orelse or ())
+        self.bind_elements(pipe)
         outer = self.dot, self.dot_missing
         element = self.free()
         self.dot, self.dot_missing = element, False
@@ -202,6 +209,22 @@ class _Lowering(Expressions):
         if not orelse:
             return [*before, loop]
         return [*before, nodes.If(items, [loop], [], orelse, lineno=self.line)]
+
+    def bind_elements(self, pipe: Pipe) -> None:
+        """From here on, a loop's variables stand for its elements: never missing, but may be nil.
+
+        The first of two is an index or a key.
+        """
+        if self.slotted:
+            return
+        for number, variable in enumerate(pipe.variables, len(self.bindings) - len(pipe.variables)):
+            binding = self.binding(variable.name) if pipe.assigns else self.bindings[number]
+            if binding is None:
+                continue
+            if not pipe.assigns:
+                binding = Binding(binding.name, binding.place, (variable.offset, True))
+                self.bindings[number] = binding
+            self.learn(binding, Known(nil=variable is pipe.variables[-1]))
 
     def set_variable(self, name: str, item: nodes.Expr | None, assigns: bool) -> list[nodes.Node]:
         """Give a loop's variable its next element."""

@@ -18,8 +18,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 from jinja2.utils import Namespace
 
+from subscriber.template import quick
 from subscriber.template.functions import FUNCTIONS
+from subscriber.template.functions.kinds import KINDS
 from subscriber.template.functions.registry import Function, FunctionError
+from subscriber.template.quick import QUICK
 from subscriber.template.semantics import access, jinjavalues, variables
 from subscriber.template.semantics.builtins import BUILTINS
 from subscriber.template.semantics.encode import inside_string, json_key, json_value
@@ -183,6 +186,12 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
         "go.declare": variables.declare,
         "go.assign": variables.assign,
         "go.read": variables.read,
+        "go.eq_text": quick.eq_text,
+        "go.printf_texts": quick.printf_texts,
+        "go.made": quick.made,
+        "go.size": len,
+        **{f"go.is_{name}": kind.__instancecheck__ for name, kind in KINDS.items()},
+        "go.is_int": quick.is_int,
         **access.field_functions(missing),
     }
     for name, builtin in BUILTINS.items():
@@ -191,6 +200,8 @@ def _filters(missing: str) -> dict[str, Callable[..., Any]]:
             filters[f"go.{name}|"] = _piped(builtin.call)
     for name, function in FUNCTIONS.items():
         call = _library(function)
+        if name in QUICK:
+            call = QUICK[name](call)
         filters[f"fn.{name}"] = call
         filters[f"fn.{name}|"] = _piped(call)
     return filters

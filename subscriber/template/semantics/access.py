@@ -73,8 +73,8 @@ def _path(names: tuple[str, ...], index: int) -> str:
 def field_functions(missing: str) -> dict[str, Callable[..., Any]]:
     """The look-up functions of the compiled code, by filter name.
 
-    ``path`` gives MISSING for a missing key (when it may be missing at all), ``path_nil`` None:
-    what an argument of a function gets. The digit is the number of names.
+    ``path`` gives MISSING for a missing key (when it may be missing at all), ``_nil`` None: what
+    an argument of a function gets. The digit is the number of names.
     """
     walk = walker(missing)
 
@@ -99,6 +99,24 @@ def field_functions(missing: str) -> dict[str, Callable[..., Any]]:
     def path(value: Any, offset: int, *names: str) -> Any:
         return walk(value, offset, names)
 
+    def path1_nil(value: Any, offset: int, a: str) -> Any:
+        try:
+            return value[a]
+        except _CANNOT:
+            return path_nil(value, offset, a)
+
+    def path2_nil(value: Any, offset: int, a: str, b: str) -> Any:
+        try:
+            return value[a][b]
+        except _CANNOT:
+            return path_nil(value, offset, a, b)
+
+    def path3_nil(value: Any, offset: int, a: str, b: str, c: str) -> Any:
+        try:
+            return value[a][b][c]
+        except _CANNOT:
+            return path_nil(value, offset, a, b, c)
+
     def path_nil(value: Any, offset: int, *names: str) -> Any:
         found = walk(value, offset, names)
         return None if found is MISSING else found
@@ -114,6 +132,9 @@ def field_functions(missing: str) -> dict[str, Callable[..., Any]]:
         "go.path2": path2,
         "go.path3": path3,
         "go.path": path,
+        "go.path1_nil": path1_nil,
+        "go.path2_nil": path2_nil,
+        "go.path3_nil": path3_nil,
         "go.path_nil": path_nil,
         "go.path_with_arguments": with_arguments,
     }

@@ -33,7 +33,7 @@ _CHARACTERS_PER_STEP = 4
 _CHEAP = 64  # shorter texts are paid for by the loop around them
 
 
-def _paid(run: Run, text: str) -> str:
+def paid(run: Run, text: str) -> str:
     """A text just made: bounded, and paid for by what making it costs at worst."""
     length = len(text)
     if length > _CHEAP:
@@ -46,7 +46,7 @@ def _paid(run: Run, text: str) -> str:
 def _printf(offset: int, run: Run, template: object, *arguments: object) -> str:
     if not isinstance(template, str):
         raise Fault(f"printf needs its format as text, not {type_name(template)}", offset)
-    text = _paid(run, sprintf(template, arguments))
+    text = paid(run, sprintf(template, arguments))
     # One verb alone keeps its meaning in a JSON template: %q is a string, %.2f a number.
     if len(arguments) == 1 and template[:1] == "%":
         if template == "%q" and isinstance(arguments[0], str):
@@ -57,16 +57,16 @@ def _printf(offset: int, run: Run, template: object, *arguments: object) -> str:
 
 
 def _print(_: int, run: Run, *values: object) -> str:
-    return _paid(run, sprint(values))
+    return paid(run, sprint(values))
 
 
 def _println(_: int, run: Run, *values: object) -> str:
-    return _paid(run, sprintln(values))
+    return paid(run, sprintln(values))
 
 
 def _escaper(escape: Callable[[str], str]) -> Callable[..., str]:
     def escaped(_: int, run: Run, *values: object) -> str:
-        return _paid(run, escape(_paid(run, sprint_action(values))))
+        return paid(run, escape(paid(run, sprint_action(values))))
 
     return escaped
 

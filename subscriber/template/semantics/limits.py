@@ -76,6 +76,23 @@ class Run:
         if id(value) not in self._sizes:
             self.charge(self.measure(value))
 
+    def charge_longer(self, longer: list[Any], values: list[Any]) -> None:
+        """Pay for a list just made of another one and one more item, by that item alone.
+
+        What is charged is the same as by `charge_value`.
+        """
+        size = self.measure(values)
+        item = longer[-1]
+        kind = type(item)
+        if kind is str:
+            size += 1 + len(item) // _CHARACTERS_PER_STEP
+        elif kind is dict or kind is list:
+            size += self.measure(item)
+        else:
+            size += 1
+        self._sizes[id(longer)] = (longer, size)
+        self.charge(size)
+
     def measure(self, value: list[Any] | dict[str, Any]) -> int:
         """How much is inside a list or map."""
         known = self._sizes.get(id(value))
