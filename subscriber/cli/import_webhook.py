@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def import_webhook(
             "--service."
         )
     _check(output / _CONFIG)
-    _say_what_next(webhooks[0].type, output / _CONFIG)
+    _say_what_next(drafts.rules[0].types, filters, output / _CONFIG)
 
 
 def _from_path(file: Path) -> dict[str, str]:
@@ -147,10 +148,12 @@ def _check(config: Path) -> None:
     typer.echo(f"{config}: good. Rules: {names}; services: {', '.join(sorted(rules.services))}")
 
 
-def _say_what_next(event_type: str, config: Path) -> None:
-    shown = event_type if event_type.startswith("sh.keptn.") and ">" not in event_type else ""
+def _say_what_next(types: str, filters: dict[str, str], config: Path) -> None:
+    event_type = "sh.keptn.event.evaluation.finished" if "*" in types else types
+    changes = [shlex.quote(f"data.{name}={value}") for name, value in filters.items() if value]
+    sample = " ".join([event_type, *(f"--set {change}" for change in changes)])
     typer.echo("Next, see what it makes of an event:")
     typer.echo(
-        f"  pagerduty-subscriber sample {shown or 'sh.keptn.event.evaluation.finished'} | "
-        f"pagerduty-subscriber explain - --config {config}"
+        f"  pagerduty-subscriber sample {sample} | \\\n"
+        f"    pagerduty-subscriber explain - --config {shlex.quote(str(config))}"
     )

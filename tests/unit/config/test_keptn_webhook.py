@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,23 @@ def test_filters_and_wildcards(tmp_path: Path) -> None:
     drafts = imported(text, stage="production")
     assert request(drafts, tmp_path, "keptn/deployment/fail") is not None
     assert drafts.rules[0].name == "any-finished"
+
+
+def test_the_page_shows_what_comes_out() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "from-keptn.md"
+    shown = page.read_text().split("```yaml\n")[1].split("```")[0]
+    data = body('"{{.env.secret_pagerduty_key}}"').replace("srv01/qa", "webshop/qa")
+    reference = {"name": "pagerduty", "key": "routing-key"}
+    webhook = json.loads(
+        alpha(
+            command(data),
+            subscriptionID="5a1f3f0e-5d3f-4c1c-9a2e-31a9a1bb7a51",
+            envFrom=[{"name": "secret_pagerduty_key", "secretRef": reference}],
+        )
+    )
+    made = written(imported(json.dumps(webhook), stage="qa"), source="webhook.yaml")
+    made = re.sub(r"webhook\.yaml:\d+:\d+", "webhook.yaml:14:11", made)
+    assert shown == made[made.index("packs:") :]
 
 
 # -- routing keys ---------------------------------------------------------------------------------
