@@ -67,18 +67,23 @@ def explain(
     )
     from subscriber.model import Problem  # noqa: PLC0415
     from subscriber.service.explained import explained  # noqa: PLC0415
-    from subscriber.service.rulebook import load_rules, rules_named  # noqa: PLC0415
+    from subscriber.service.rulebook import load_rules, rule_sources, rules_named  # noqa: PLC0415
 
     with problems_end():
         settings, document, folder = read_config(usual_config(config))
         rules = load_rules(settings, document, folder=folder)
+        sources, _ = rule_sources(settings, document, folder=folder)
         if rule:
             rules = rules_named(rules, rule)
         limit = settings.delivery.max_event_bytes
         texts = [(path, read_text(path)) for path in events]
         read = [(path, event) for path, text in texts for event in _decoded(text, limit)]
         told = [
-            (path, event, [] if isinstance(event, Problem) else explained(rules, event))
+            (
+                path,
+                event,
+                [] if isinstance(event, Problem) else explained(rules, event, sources=sources),
+            )
             for path, event in read
         ]
     if output is Format.TEXT:
@@ -146,6 +151,8 @@ def _answer(answer: Explained) -> Iterator[str]:
         said = f"{action} -> service {intent.service}"
     yield f"  {shown}  {trace.rule}"
     yield plain(f"       {said}")
+    for line in answer.looked_at:
+        yield plain(f"       {line}")
     if trace.problem is not None:
         yield plain(f"       {trace.reason}: {trace.problem.where}: {trace.problem.message}")
         if trace.problem.hint:

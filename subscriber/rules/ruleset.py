@@ -129,6 +129,14 @@ def compile_rules(
     return RuleSet(rules, known, client=client)
 
 
+def bare(condition: str) -> str:
+    """A condition without the braces that some people write around it."""
+    inner = condition.strip()
+    if inner.startswith("{{") and inner.endswith("}}"):
+        inner = inner[2:-2].strip("- ")
+    return inner
+
+
 class _Compiler:
     """Compiles one rule, collecting faults instead of stopping at the first."""
 
@@ -216,12 +224,9 @@ class _Compiler:
         text = self._spec.when
         if text is None:
             return None
-        inner = text.strip()
-        if inner.startswith("{{") and inner.endswith("}}"):
-            inner = inner[2:-2].strip("- ")
         try:
             return compile_expression(
-                inner,
+                bare(text),
                 name=f"{self._source.where('when')} when",
                 dialect=self._dialect,
                 missing=self._missing,

@@ -6,11 +6,13 @@ routing key is neither needed nor shown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from subscriber.model import Action, Event, Problem, Reason
-from subscriber.rules import Arrival, RuleSet, Trace, explain
+from subscriber.rules import Arrival, RuleSet, RuleSource, Trace, explain
+from subscriber.rules.looked import looked_at
 from subscriber.service.keyless import Keyless, keyless
 
 
@@ -21,10 +23,13 @@ class Explained:
     Attributes:
         trace: yes or no, and why.
         request: what would be sent, None when nothing would.
+        looked_at: the fields that a false condition or an empty action looked at, with their
+            values.
     """
 
     trace: Trace
     request: Keyless | None = None
+    looked_at: tuple[str, ...] = ()
 
     @property
     def matched(self) -> bool:
@@ -54,6 +59,8 @@ class Explained:
         }
         if trace.detail:
             told["detail"] = trace.detail
+        if self.looked_at:
+            told["looked_at"] = list(self.looked_at)
         if trace.problem is not None:
             told["problem"] = digest_of(trace.problem)
         if intent is not None and self.request is not None:
@@ -78,9 +85,27 @@ def digest_of(problem: Problem) -> dict[str, str]:
     }
 
 
-def explained(rules: RuleSet, event: Event, arrival: Arrival | None = None) -> list[Explained]:
-    """The answer of every rule, in their order."""
-    return [
-        Explained(trace=trace, request=None if trace.intent is None else keyless(trace.intent))
-        for trace in explain(rules, event, arrival or Arrival())
-    ]
+def explained(
+    rules: RuleSet,
+    event: Event,
+    *,
+    sources: Iterable[RuleSource] = (),
+    arrival: Arrival | None = None,
+) -> list[Explained]:
+    """The answer of every rule, in their order.
+
+    Args:
+        rules: whom to ask.
+        event: about what.
+        sources: where the rules were read; only needed for `Explained.looked_at`.
+        arrival: when and where the event came in.
+    """
+    specs = {source.spec.label: source.spec for source in sources if source.spec.enabled}
+    document = event.document()
+    answers = []
+    for trace in explain(rules, event, arrival or Arrival()):
+        spec = specs.get(trace.rule)
+        looked = looked_at(spec, trace.reason, document) if spec is not None else []
+        request = None if trace.intent is None else keyless(trace.intent)
+        answers.append(Explained(trace=trace, request=request, looked_at=tuple(looked)))
+    return answers

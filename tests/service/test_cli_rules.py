@@ -125,8 +125,15 @@ def test_explain_says_what_would_be_sent(folder: Path) -> None:
             "value-differs: data.stage is 'dev', wanted 'staging' or 'production'",
         ),
         (event("a.b"), "type-differs: type is 'a.b', wanted sh.keptn.event.approval.*"),
-        (event(service="sandbox"), "condition-false"),
-        (event("sh.keptn.event.approval.started"), "action-empty"),
+        (
+            event(service="sandbox"),
+            "condition-false: the `when` condition is false\n       data.service is 'sandbox'\n",
+        ),
+        (
+            event("sh.keptn.event.approval.started"),
+            "action-empty: the rule asks for no action\n"
+            "       type is 'sh.keptn.event.approval.started'\n",
+        ),
     ],
 )
 def test_explain_says_why_not(folder: Path, text: str, says: str) -> None:
@@ -189,6 +196,63 @@ def test_explain_prints_nothing_that_a_terminal_would_act_on(folder: Path) -> No
     out, _ = call("explain", "-", stdin=event(service="\u202ex\x85"))
     assert all(c.isprintable() or c == "\n" for c in out)
     assert r"\u202e" in out
+
+
+# -- check ---------------------------------------------------------------------------------------
+
+DOUBTFUL = """\
+packs: []
+rules:
+  - name: once
+    types: sh.keptn.event.approval.triggered
+    action: trigger
+    dedup_key: '{{.data.service}}'
+    body: {summary: '{{.data.service}} waits', severity: info}
+"""
+
+
+def test_check_tells_what_is_probably_not_meant(folder: Path) -> None:
+    (folder / "subscriber.yaml").write_text(DOUBTFUL)
+    out, error = call("check")
+    assert out == (
+        "subscriber.yaml:5:13: warning: rule 'once' opens alerts, and no rule resolves one under "
+        "such a key [never-resolves]\n"
+        "  hint: give the event that ends it a rule, or a branch here, with action resolve and the "
+        "same dedup_key; if a person is to close it: `# check: allow never-resolves`\n"
+        "subscriber.yaml: good, 1 warning. 1 rules, services: default\n"
+        "  once                             sh.keptn.event.approval.triggered\n"
+    )
+    assert error == ""
+    out, _ = call("check", "--strict", "--output", "json", code=1)
+    found = json.loads(out)
+    assert (found["good"], found["faults"]) == (True, [])
+    assert [one["code"] for one in found["warnings"]] == ["never-resolves"]
+    assert found["rules"] == [{"name": "once", "types": ["sh.keptn.event.approval.triggered"]}]
+
+
+def test_check_takes_a_comment_for_an_answer(folder: Path) -> None:
+    allowed = DOUBTFUL.replace("action: trigger", "action: trigger # check: allow never-resolves")
+    (folder / "subscriber.yaml").write_text(allowed)
+    out, _ = call("check", "--strict")
+    assert out.startswith("subscriber.yaml: good. 1 rules")
+
+
+def test_check_lists_every_fault_for_machines_too(folder: Path) -> None:
+    wrong = DOUBTFUL.replace("'{{.data.service}}'", "'{{.data.service'") + "nats: {ack_wait: 12}\n"
+    (folder / "subscriber.yaml").write_text(wrong)
+    _, error = call("check", code=2)
+    assert "subscriber.yaml:6:16: rule 'once', dedup_key" in error
+    assert "subscriber.yaml:8:18: nats.ack_wait (12 s) must be longer" in error
+    out, _ = call("check", "-o", "json", code=2)
+    found = json.loads(out)
+    assert found["good"] is False
+    assert [one["where"] for one in found["faults"]] == [
+        "subscriber.yaml:6:16",
+        "subscriber.yaml:8:18",
+    ]
+    (folder / "subscriber.yaml").write_text("rulez: []")
+    out, _ = call("check", "-o", "json", code=2)
+    assert json.loads(out)["faults"][0]["reason"] == "unknown-key"
 
 
 # -- render --rule -------------------------------------------------------------------------------
