@@ -191,7 +191,7 @@ def test_the_page_shows_what_comes_out() -> None:
     )
     made = written(imported(json.dumps(webhook), stage="qa"), source="webhook.yaml")
     made = re.sub(r"webhook\.yaml:\d+:\d+", "webhook.yaml:14:11", made)
-    assert shown == made[made.index("packs:") :]
+    assert shown == made[made.index("\npacks:") + 1 :]
 
 
 # -- routing keys ---------------------------------------------------------------------------------
