@@ -228,6 +228,8 @@ class JsonEscaper:
         return self._joined(node, end, self._body(node.else_, state))
 
     def _loop(self, node: nodes.For, state: State) -> State | None:
+        if node.find(nodes.Output) is None:
+            return state  # it only calculates
         separator = _separator(node)
         begins: list[State | None] = [state]
         if separator is not None:

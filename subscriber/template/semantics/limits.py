@@ -77,19 +77,17 @@ class Run:
             self.charge(self.measure(value))
 
     def charge_longer(self, longer: list[Any], values: list[Any]) -> None:
-        """Pay for a list just made of another one and one more item, by that item alone.
+        """Pay for a list just made of another one and one more item.
 
-        What is charged is the same as by `charge_value`.
+        What is charged is the same as by `charge_value`, but only the item is measured.
         """
-        size = self.measure(values)
+        size = self.measure(values) + 1
         item = longer[-1]
         kind = type(item)
         if kind is str:
-            size += 1 + len(item) // _CHARACTERS_PER_STEP
+            size += len(item) // _CHARACTERS_PER_STEP
         elif kind is dict or kind is list:
-            size += self.measure(item)
-        else:
-            size += 1
+            size += self.measure(item) - 1
         self._sizes[id(longer)] = (longer, size)
         self.charge(size)
 
@@ -98,15 +96,13 @@ class Run:
         known = self._sizes.get(id(value))
         if known is not None:
             return known[1]
-        size = 1
-        for item in value.values() if isinstance(value, dict) else value:
+        size = 1 + len(value)
+        for item in value.values() if type(value) is dict else value:
             kind = type(item)
             if kind is str:
-                size += 1 + len(item) // _CHARACTERS_PER_STEP
+                size += len(item) // _CHARACTERS_PER_STEP
             elif kind is dict or kind is list:
-                size += self.measure(item)
-            else:
-                size += 1
+                size += self.measure(item) - 1
         self._sizes[id(value)] = (value, size)
         return size
 

@@ -396,5 +396,7 @@ def test_a_straight_body_is_proven_and_never_parsed() -> None:
     assert compile("[{{range .l}}{{.}},{{end}}]", context="json")._parse is True
     listed = "[{{range $i, $x := .l}}{{if $i}},{{end}}{{$x}}{{end}}]"
     assert compile(listed, context="json")._parse is False
+    calculated = "{{$n := 0}}{{range .l}}{{$n = .}}{{end}}[{{$n}}]"
+    assert compile(calculated, context="json")._parse is False
     loop = "[{% for x in l %}{% if not loop.first %},{% endif %}{{ x }}{% endfor %}]"
     assert compile(loop, context="json", dialect="jinja")._parse is False
