@@ -61,7 +61,7 @@ def check(
 
 def _lines(config: Path, found: Inspection) -> Iterator[str]:
     from subscriber.cli.console import coloured  # noqa: PLC0415
-    from subscriber.cli.table import plain  # noqa: PLC0415
+    from subscriber.cli.table import plain, width  # noqa: PLC0415
 
     if found.rules is None:
         return
@@ -73,8 +73,10 @@ def _lines(config: Path, found: Inspection) -> Iterator[str]:
     warned = f", {count} warning{'' if count == 1 else 's'}" if count else ""
     services = ", ".join(sorted(found.rules.services))
     yield f"{config}: good{warned}. {len(found.rules.rules)} rules, services: {services}"
+    room = width()
     for rule in found.rules.rules:
-        yield f"  {rule.name:<32} {', '.join(rule.types)}"
+        line = f"  {rule.name:<32} {', '.join(rule.types)}"
+        yield line if len(line) <= room else f"{line[: room - 3]}..."
 
 
 def _digest(config: Path, found: Inspection) -> dict[str, Any]:

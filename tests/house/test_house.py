@@ -47,4 +47,5 @@ def test_the_wheel_carries_the_rules_and_nothing_of_the_tests(tmp_path: Path) ->
     names = zipfile.ZipFile(wheel).namelist()
     assert "subscriber/templates/keptn/evaluation/rule.yaml" in names
     assert "subscriber/py.typed" in names
+    assert "subscriber/cli/starter/cases/approvals/asked.expected.json" in names
     assert not [name for name in names if name.startswith("tests/")]

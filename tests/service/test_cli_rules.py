@@ -91,6 +91,13 @@ def case(folder: Path, label: str, text: str, expected: object = None) -> Path:
     return file
 
 
+@pytest.mark.parametrize("verb", ["init", "explain", "test", "schema", "docs", "check", "render"])
+def test_help_shows_examples(verb: str) -> None:
+    out, _ = call(verb, "--help")
+    assert "Examples" in out
+    assert f"pagerduty-subscriber {verb}" in out
+
+
 # -- explain -------------------------------------------------------------------------------------
 
 

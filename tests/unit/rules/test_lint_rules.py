@@ -363,7 +363,7 @@ def test_a_comment_allows(before: str, behind: str, kept: bool) -> None:
     assert [code for code, _ in of(text)] == (["never-resolves"] if kept else [])
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/rules.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/rules.md", "docs/workbench.md"])
 def test_the_documentation_follows_its_own_advice(file: str) -> None:
     text = (ROOT / file).read_text("utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
