@@ -10,6 +10,7 @@ Pure; this module does not know webhooks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 _DATA = ("-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--json")
 _WITH_VALUE = frozenset(
@@ -48,6 +49,14 @@ class Call:
     data: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     options: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> SplitResult:
+        """The URL in its parts; empty ones when it is none."""
+        try:
+            return urlsplit(self.url)
+        except ValueError:
+            return urlsplit("")
 
     @property
     def verb(self) -> str:

@@ -140,9 +140,10 @@ def _structured(entry: dict[str, Any]) -> curl.Call:
     if not isinstance(url, str) or not url:
         raise ValueError("it has no url")
     more = curl.read([*curl.split(str(entry.get("options") or "")), "--url", url])
+    listed = entry.get("headers")
     headers = [
         (str(one.get("key") or "").strip().lower(), str(one.get("value") or "").strip())
-        for one in entry.get("headers") or ()
+        for one in (listed if isinstance(listed, list) else ())
         if isinstance(one, dict)
     ]
     return replace(

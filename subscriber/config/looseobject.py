@@ -49,10 +49,7 @@ class Member:
         if not self.value.startswith('"'):
             return self.value
         parts = re.split(r"(\{\{.*?\}\})", self.value[1:-1], flags=re.DOTALL)
-        return "".join(
-            part if part.startswith("{{") else json.loads(f'"{part}"', strict=False)
-            for part in parts
-        )
+        return "".join(part if part.startswith("{{") else _unescaped(part) for part in parts)
 
     @property
     def is_static(self) -> bool:
@@ -80,6 +77,13 @@ class LooseObject:
         """The text of the object without some members."""
         left = [one.text.strip() for one in self.members if one.name not in set(names)]
         return "{\n  " + ",\n  ".join(left) + "\n}\n" if left else "{}\n"
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:  # an escape that JSON does not know: PagerDuty refused it, it is shown
+        return text
 
 
 def take_apart(text: str) -> LooseObject:
@@ -158,7 +162,10 @@ def _words_quoted(tokens: list[_Token]) -> tuple[list[_Token], list[str]]:
             continue
         text = "".join(part for _, part in tokens[index:run])
         quoted.append(text)
-        escaped = re.sub(r"\\", r"\\\\", text) if "{{" not in text else text
+        escaped = "".join(
+            part if kind == "action" else part.replace("\\", "\\\\")
+            for kind, part in tokens[index:run]
+        )
         made.append(("string", f'"{escaped}"'))
         index = run
     return made, quoted

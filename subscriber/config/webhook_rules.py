@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from subscriber.config.curl import Call
 from subscriber.config.keptn_webhook import Request, Secret, Webhook
@@ -105,7 +104,7 @@ class _Drafter:
         if call is None:
             self._note(NoteKind.LEFT_OUT, request.where, f"the request: {request.fault}")
             return
-        url = urlsplit(call.url)
+        url = call.address
         host = (url.hostname or "").lower() if "{{" not in url.netloc else "a host of a template"
         if host not in _HOSTS:
             self._note(
@@ -160,7 +159,7 @@ class _Drafter:
         used: set[str],
     ) -> None:
         where = request.where
-        region = _HOSTS[(urlsplit(call.url).hostname or "").lower()]
+        region = _HOSTS[(call.address.hostname or "").lower()]
         service = self._service(webhook, where, call, body, region, used)
         name = self._free_name(_slug_of_type(webhook.type))
         self._details(where, call, body)
@@ -192,15 +191,19 @@ class _Drafter:
         """What is said of a request that is not its key, action or body."""
         for option in call.options:
             name = option.split(" ", 1)[0]
-            self._note(NoteKind.LEFT_OUT, where, f"curl option {name}", _ADVICE.get(name, ""))
+            self._note(
+                NoteKind.LEFT_OUT, where, f"curl option {_shown(name)}", _ADVICE.get(name, "")
+            )
         for header, _ in call.headers:
             if header not in ("content-type", "accept", "x-routing-key"):
-                self._note(NoteKind.LEFT_OUT, where, f"header {header}")
+                self._note(NoteKind.LEFT_OUT, where, f"header {_shown(header)}")
         key = body.get("routing_key")
         for word in body.quoted:
             if key is None or f'"{word}"' != key.value:
                 self._note(
-                    NoteKind.WARNING, where, f"{word} stood without quotes, and has got some"
+                    NoteKind.WARNING,
+                    where,
+                    f"{_shown(word)} stood without quotes, and has got some",
                 )
         text = body.without(_TAKEN)
         if body.get("payload") is None:
@@ -284,7 +287,7 @@ class _Drafter:
             self._note(
                 NoteKind.WARNING,
                 where,
-                f"event_action {action!r} is unknown to PagerDuty: it triggers now",
+                f"event_action {_shown(action)!r} is unknown to PagerDuty: it triggers now",
             )
             return "trigger"
         return action
@@ -302,7 +305,7 @@ class _Drafter:
             self._note(
                 NoteKind.WARNING,
                 where,
-                f"the dedup key is always {member.template!r}: all events are one alert",
+                f"the dedup key is always {_shown(member.template)!r}: all events are one alert",
                 "the rule has a better one as a comment",
             )
             return member.template, {"dedup_key": (better, text)}
@@ -361,7 +364,7 @@ class _Drafter:
             self._note(
                 NoteKind.LEFT_OUT,
                 where,
-                f"{name} in the body: templates see no secrets and no environment",
+                f"{_shown(name)} in the body: templates see no secrets and no environment",
             )
             return f"({name} was left out)"
 
@@ -384,6 +387,11 @@ def _secret_in(text: str, webhook: Webhook, used: set[str]) -> tuple[Secret | No
         )
         return Secret(name=found[1], key=found[2]), f".secret.{found[1]}.{found[2]}"
     return None, ""
+
+
+def _shown(text: str) -> str:
+    """The text as it may be printed: what looks like a routing key is not."""
+    return _REAL_KEY.sub("********", text)
 
 
 def _slug(text: str) -> str:

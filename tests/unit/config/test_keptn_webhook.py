@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -425,6 +426,72 @@ def test_actions_give_way_to_words() -> None:
     text = '{"a": "x {{.env.a}} {{.b}}", "c": {{.env.c}}, "d": {{.d}}}'
     got = replaced(text, lambda action: "gone" if ".env." in action else None)
     assert got == '{"a": "x gone {{.b}}", "c": "gone", "d": {{.d}}}'
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            '"',
+            "'",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            " ",
+            "\n",
+            "\\",
+            "{{",
+            "}}",
+            "{{.a}}",
+            "{{if .a}}",
+        ),
+        *("{{end}}", '"routing_key"', '"dedup_key"', '"event_action"', '"payload"', REAL, "null"),
+        *("--data", "-H", "-x", "https://", "[", EVENTS, "curl", '"\\x"', "1", "{{.env.b}}"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join), st.booleans())
+def test_whatever_stands_there_it_is_read_or_refused(text: str, whole: bool) -> None:
+    drafts = imported(alpha(text if whole else command('{"routing_key": "a", ' + text + "}")))
+    for rule in drafts.rules:
+        assert take_apart(rule.body).get("routing_key") is None
+    assert REAL not in " ".join(note.text + note.hint for note in drafts.notes)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "url",
+                        "headers",
+                        "payload",
+                        "options",
+                        "type",
+                        "requests",
+                        "envFrom",
+                        "name",
+                        "secretRef",
+                        "method",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_shape_is_read_or_refused(value: object) -> None:
+    text = {"apiVersion": "webhookconfig.keptn.sh/v1beta1", "spec": {"webhooks": [value]}}
+    with contextlib.suppress(Problem):
+        imported(json.dumps(text))
 
 
 # -- the verb -------------------------------------------------------------------------------------
