@@ -8,16 +8,19 @@ way can be told from the other by its result.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
+from subscriber.template.functions.jsontext import encode_float
 from subscriber.template.semantics import compare
 from subscriber.template.semantics.builtins import BUILTINS, paid
 from subscriber.template.semantics.limits import Run
-from subscriber.template.semantics.values import MAX_OUTPUT
+from subscriber.template.semantics.values import MAX_OUTPUT, Encoded
 
 Call = Callable[..., Any]  # offset, run, arguments
 
 _SHORT = 64  # a text that is read within the price of the loop around it
+_TEXTS = {str}
 
 
 def _to_string(call: Call) -> Call:
@@ -91,6 +94,27 @@ def _has_suffix(call: Call) -> Call:
     return has_suffix
 
 
+def _join(call: Call) -> Call:
+    def join(offset: int, run: Run, separator: object, values: object) -> Any:
+        if type(values) is list and type(separator) is str and set(map(type, values)) == _TEXTS:
+            run.charge(1 + len(values))
+            run.charge_text(sum(map(len, values)) + len(separator) * len(values))
+            return separator.join(values)
+        return call(offset, run, separator, values)
+
+    return join
+
+
+def _to_json(call: Call) -> Call:
+    def to_json(offset: int, run: Run, value: object) -> Any:
+        if type(value) is float and isfinite(value):
+            written = encode_float(value)
+            return Encoded(written, written)
+        return call(offset, run, value)
+
+    return to_json
+
+
 QUICK: dict[str, Callable[[Call], Call]] = {
     "toString": _to_string,
     "default": _default,
@@ -100,6 +124,8 @@ QUICK: dict[str, Callable[[Call], Call]] = {
     "contains": _contains,
     "hasPrefix": _has_prefix,
     "hasSuffix": _has_suffix,
+    "join": _join,
+    "toJson": _to_json,
 }
 """Quick ways by the library function's name; each is given the general way."""
 
@@ -123,7 +149,7 @@ def printf_texts(pythons: str, offset: int, run: Run, template: str, *arguments:
     """
     size = 0
     for argument in arguments:
-        if type(argument) is not str:
+        if not isinstance(argument, str):
             break
         size += len(argument)
     else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import lru_cache
 from operator import add as plus
 from operator import mul as times
 from operator import sub as minus
@@ -258,7 +259,7 @@ def rounded(number: Json, places: Json, *thresholds: Json) -> float:
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):
         raise FunctionError("the threshold must be a number")
     power = _power_of_ten(whole(places, "the places"))
-    scaled = power * to_float64(number)
+    scaled = power * (number if type(number) is float else to_float64(number))
     up = math.modf(scaled)[0] >= threshold
     result = _ceil(scaled) if up else _floor(scaled)
     if power == 0:
@@ -335,6 +336,7 @@ def _quotient(number: Fraction, divisor: Fraction) -> Fraction:
     return Fraction(size if exact >= 0 else -size, scale)
 
 
+@lru_cache(maxsize=64)
 def _power_of_ten(places: int) -> float:
     try:
         return math.pow(10, places)

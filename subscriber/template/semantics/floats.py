@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 
 _INTEGRAL_BELOW = 1e6  # a whole float below it has no exponent
+_PLAIN_FROM = 1e-4  # and a smaller one has
 
 
 def show_float(value: float) -> str:
     """Go's %v of a float64: ``85``, ``0.5``, ``1e+06``."""
-    if -_INTEGRAL_BELOW < value < _INTEGRAL_BELOW and value == (whole := int(value)):
-        return str(whole) if whole or math.copysign(1.0, value) > 0 else "-0"
+    if -_INTEGRAL_BELOW < value < _INTEGRAL_BELOW:
+        if value == (whole := int(value)):
+            return str(whole) if whole or math.copysign(1.0, value) > 0 else "-0"
+        if not -_PLAIN_FROM < value < _PLAIN_FROM:
+            return repr(value)
     return format_float(value, "g", -1)
 
 

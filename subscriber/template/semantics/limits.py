@@ -97,7 +97,7 @@ class Run:
         if known is not None:
             return known[1]
         size = 1 + len(value)
-        for item in value.values() if type(value) is dict else value:
+        for item in value.values() if isinstance(value, dict) else value:
             kind = type(item)
             if kind is str:
                 size += len(item) // _CHARACTERS_PER_STEP
