@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from chaos_run import Run, short
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(110)]
+pytestmark = [pytest.mark.live, pytest.mark.chaos, pytest.mark.timeout(110)]
 
 
 async def test_nothing_is_lost_duplicated_or_reordered(tmp_path: Path) -> None:
