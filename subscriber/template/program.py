@@ -26,10 +26,19 @@ from subscriber.template.sandbox import Environment
 from subscriber.template.semantics.limits import MAX_DEPTH, Pieces, Run
 from subscriber.template.semantics.values import MAX_OUTPUT, Fault, too_long
 
-_AT_ONCE = 16
+_AT_ONCE = 15  # pieces joined with the one before them
 
 decode_json = msgspec.json.Decoder().decode
 """Parses a document; raises msgspec.DecodeError (a ValueError) when it is no JSON."""
+
+
+class _Names:
+    """What a Go template needs of Jinja's Context, which is made for much more."""
+
+    __slots__ = ("resolve_or_missing",)
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.resolve_or_missing = names.__getitem__
 
 
 class Program:
@@ -38,7 +47,7 @@ class Program:
     `variables` says how the data reach it: under the name ``data``, or each key under its own.
     """
 
-    __slots__ = ("_jinja", "_root", "filename", "spread")
+    __slots__ = ("_jinja", "_render", "filename", "spread")
 
     def __init__(
         self, tree: nodes.Template, environment: Environment, name: str, *, spread: bool
@@ -51,16 +60,15 @@ class Program:
                 "the template is nested too deeply", 0, reason=Reason.TEMPLATE_LIMIT
             ) from error
         self._jinja = JinjaTemplate.from_code(environment, code, environment.globals)
-        self._root = self._jinja.root_render_func
+        self._render: Callable[[Any], Pieces] = self._jinja.root_render_func  # type: ignore[assignment]
         self.spread = spread
 
     def start(self, run: Run, data: Any) -> Pieces:
         """Begin a rendering; nothing happens until the pieces are asked for."""
-        if self.spread:
-            names = {**data, "__run": run} if isinstance(data, dict) else {"__run": run}
-        else:
-            names = {"data": data, "run": run}
-        return self._root(self._jinja.new_context(names))  # type: ignore[return-value]
+        if not self.spread:
+            return self._render(_Names({"data": data, "run": run}))
+        names = {**data, "__run": run} if isinstance(data, dict) else {"__run": run}
+        return self._render(self._jinja.new_context(names))
 
     def line(self, traceback: TracebackType | None) -> int | None:
         """The `lineno` of the node that the innermost frame of our code was working on."""
@@ -143,9 +151,10 @@ def collect(pieces: Pieces) -> str:
     """
     parts: list[str] = []
     size = 0
-    while chunk := list(islice(pieces, _AT_ONCE)):
-        parts += chunk
-        size += sum(map(len, chunk))
+    for piece in pieces:
+        chunk = piece + "".join(islice(pieces, _AT_ONCE))
+        parts.append(chunk)
+        size += len(chunk)
         if size > MAX_OUTPUT:
             raise too_long()
     return "".join(parts)

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any
 
 from subscriber.template.functions.jsontext import encode_float
+from subscriber.template.functions.numbers import rounded
 from subscriber.template.semantics import compare
 from subscriber.template.semantics.builtins import BUILTINS, paid
 from subscriber.template.semantics.limits import Run
@@ -105,6 +106,15 @@ def _join(call: Call) -> Call:
     return join
 
 
+def _round(call: Call) -> Call:
+    def round_(offset: int, run: Run, number: object, *places: object) -> Any:
+        if type(number) is float and len(places) == 1 and type(places[0]) is int:
+            return rounded(number, places[0])
+        return call(offset, run, number, *places)
+
+    return round_
+
+
 def _to_json(call: Call) -> Call:
     def to_json(offset: int, run: Run, value: object) -> Any:
         if type(value) is float and isfinite(value):
@@ -125,6 +135,7 @@ QUICK: dict[str, Callable[[Call], Call]] = {
     "hasPrefix": _has_prefix,
     "hasSuffix": _has_suffix,
     "join": _join,
+    "round": _round,
     "toJson": _to_json,
 }
 """Quick ways by the library function's name; each is given the general way."""

@@ -49,7 +49,7 @@ class Encoded(str):
 
     def __new__(cls, text: str, json: str) -> Encoded:
         """Make `text`, whose JSON is `json` (for toJson they are the same)."""
-        encoded = super().__new__(cls, text)
+        encoded = str.__new__(cls, text)
         encoded.json = json
         return encoded
 
