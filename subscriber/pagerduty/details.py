@@ -26,11 +26,15 @@ _64_BITS = 2**63
 
 def presentable(value: object, depth: int = 0) -> Json:
     """The value as JSON that every encoder and PagerDuty can take."""
+    if type(value) is str:  # what most values are, told apart without a pattern
+        return storable(value)
+    if type(value) is dict and depth < DETAILS_DEPTH:
+        return {storable(str(k)): presentable(v, depth + 1) for k, v in value.items()}
     match value:
-        case str():
-            return storable(value)
         case None | bool():
             return value
+        case str():
+            return storable(value)
         case int():
             # Larger ones lose digits in most readers; as text they stay what they are.
             return value if -_64_BITS <= value < _64_BITS else scalar_text(value)

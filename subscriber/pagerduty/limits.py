@@ -10,6 +10,7 @@ This module does not know how a value is brought within its limits; `normalise` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from subscriber.model import Action
 
@@ -204,6 +205,11 @@ FIELDS: tuple[Field, ...] = (
 BY_NAME = {field.name: field for field in FIELDS}
 
 
-def payload_fields(action: Action) -> tuple[Field, ...]:
-    """The fields that the payload of this action may have."""
-    return tuple(f for f in FIELDS if f.name.startswith("payload.") and action in f.allowed)
+@cache
+def payload_names(action: Action) -> frozenset[str]:
+    """The names of what the payload of this action may have."""
+    return frozenset(
+        field.name.removeprefix("payload.")
+        for field in FIELDS
+        if field.name.startswith("payload.") and action in field.allowed
+    )

@@ -31,7 +31,7 @@ from subscriber.pagerduty.limits import (
     RESERVED_BYTES,
     SEVERITIES,
     SUMMARY_CHARACTERS,
-    payload_fields,
+    payload_names,
 )
 from subscriber.pagerduty.text import cut, scalar_text, storable
 from subscriber.pagerduty.timestamp import pagerduty_time
@@ -215,7 +215,7 @@ def _payload(
 def _checked(
     action: Action, raw: dict[str, Json], source: str, notes: list[str]
 ) -> dict[str, Json]:
-    known = {field.name.removeprefix("payload.") for field in payload_fields(action)}
+    known = payload_names(action)
     given = {name: value for name, value in raw.items() if name in known}
     _adopt(given, {k: v for k, v in raw.items() if k not in known}, "payload.", notes)
     summary = _required_text("summary", given.get("summary"))

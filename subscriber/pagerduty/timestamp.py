@@ -38,7 +38,7 @@ def pagerduty_time(value: Json) -> str | None:
         moment = _since_1970(float(value))
     if moment is None or not _EPOCH <= moment <= _LAST:
         return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "+0000"
 
 
 def _since_1970(number: float) -> datetime | None:
