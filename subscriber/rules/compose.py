@@ -233,14 +233,16 @@ class _Draft:
         """
         service = self.service()
         notes: tuple[str, ...] = ()
+        body: dict[str, Any] = {}
         try:
             body = self.body()
+            normal = self._normal(action, body)
         except Problem as problem:
             if action in (Action.TRIGGER, Action.CHANGE):
                 raise
             # PagerDuty needs no payload to close an alert: better bare than not at all
-            body, notes = {}, (f"sent without a payload: {problem.message}",)
-        normal = self._normal(action, body)
+            notes = (f"sent without a payload: {problem.message}",)
+            normal = normalise(action, {})
         dedup_key = ""
         if action is not Action.CHANGE:
             dedup_key, cut = normalise_dedup_key(self.dedup_key(body))

@@ -264,6 +264,13 @@ def test_a_resolve_goes_out_bare_when_its_body_cannot_be_rendered() -> None:
     assert said.notes[0].startswith("sent without a payload: ")
 
 
+def test_a_resolve_goes_out_bare_when_its_body_turns_out_to_name_a_routing_key() -> None:
+    text = '{"summary": "s", "severity": "info", "routing{{""}}_key": "x"}'
+    said = intent(action="resolve", body_text=text, body=None)
+    assert said.payload is None
+    assert said.notes[0].startswith("sent without a payload: ")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
