@@ -18,6 +18,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from subscriber.service.cases import event_of
 from subscriber.template import compile
 
 ROOT = Path(__file__).parents[1] / "templates"
@@ -96,6 +97,19 @@ JINJA_BODY = """{
 }
 """  # noqa: E501
 
+SHIPPED = [
+    ("keptn/evaluation/body.json.tmpl", "keptn/evaluation/cases/pass"),
+    ("keptn/evaluation/body.json.tmpl", "keptn/evaluation/cases/warning"),
+    ("keptn/evaluation/body.json.tmpl", "keptn/evaluation/cases/fail"),
+    ("keptn/evaluation/body.json.tmpl", "keptn/evaluation/cases/many-indicators"),
+    ("keptn/task.json.tmpl", "keptn/deployment/cases/fail"),
+    ("keptn/deployment-change/body.json.tmpl", "keptn/deployment-change/cases/pass"),
+    ("keptn/problem.json.tmpl", "keptn/problem/cases/open"),
+    ("cdevents/incident/body.json.tmpl", "cdevents/incident/cases/detected-0.5"),
+    ("cdevents/testsuiterun/body.json.tmpl", "cdevents/testsuiterun/cases/failure-0.5"),
+]
+"""Shipped bodies and the events of their cases; many-indicators has seven, four more than fail."""
+
 UNESCAPED_JINJA = JINJA_BODY.replace("|tojson", "")
 
 
@@ -155,29 +169,20 @@ def main() -> None:
         options.rounds,
         options.count,
     )
-    for body in sorted(ROOT.rglob("body.json.tmpl")):
-        source = body.read_text(encoding="utf-8")
-        for case in sorted(body.parent.glob("cases/*.event.json"))[:12]:
-            if case.name.split(".")[0] not in (
-                "pass",
-                "fail",
-                "failure",
-                "finished",
-                "detected-0.5",
-            ):
-                continue
-            event = json.loads(case.read_text(encoding="utf-8"))
-            template = compile(source, context="json", missing="default")
-            text = compile(source, missing="default")
-            print(f"{body.parent.relative_to(ROOT)} {case.name} ({len(template.render(event))})")
-            compare(
-                {
-                    "text": lambda t=text, e=event: t.render(e),  # type: ignore[misc]
-                    "json": lambda t=template, e=event: t.render(e),  # type: ignore[misc]
-                },
-                options.rounds,
-                options.count // 2,
-            )
+    for body, case in SHIPPED:
+        source = (ROOT / body).read_text(encoding="utf-8")
+        event = event_of((ROOT / f"{case}.event.json").read_bytes()).document()
+        template = compile(source, context="json", missing="default")
+        text = compile(source, missing="default")
+        print(f"{body}, {case} ({len(template.render(event))}, proven: {not template._parse})")
+        compare(
+            {
+                "text": lambda t=text, e=event: t.render(e),  # type: ignore[misc]
+                "json": lambda t=template, e=event: t.render(e),  # type: ignore[misc]
+            },
+            options.rounds,
+            options.count // 2,
+        )
 
 
 if __name__ == "__main__":

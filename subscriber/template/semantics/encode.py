@@ -46,7 +46,9 @@ def json_string(value: str) -> str:
 
 def inside_string(value: object) -> str:
     """A value printed, escaped for the inside of a JSON string."""
-    printed = value if type(value) is str else text(value)
+    if type(value) is str and value.isascii():
+        return encode_basestring(value)[1:-1]
+    printed = text(value)
     if not printed.isascii():
         printed = clean(printed)
     return encode_basestring(printed)[1:-1]
@@ -54,9 +56,9 @@ def inside_string(value: object) -> str:
 
 def json_value(value: object) -> str:
     """A value as one JSON value; no value is null."""
+    if type(value) is str:
+        return encode_basestring(value if value.isascii() else clean(value))
     kind = type(value)
-    if kind is str:
-        return json_string(value)  # type: ignore[arg-type]
     if kind is int:
         return str(value)
     if value is None or value is MISSING:
