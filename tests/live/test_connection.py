@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats.errors
 import nkeys
 import pytest
 import trustme
@@ -318,6 +319,41 @@ async def test_a_request_ends_when_the_connection_breaks(nats_server: EmbeddedNa
                 await asking
             assert time.monotonic() - began < 3
             pipe.to_client = True
+
+
+async def test_an_answer_to_a_ping_that_nobody_waits_for_any_more_does_no_harm(
+    nats_server: EmbeddedNats,
+) -> None:
+    heard: list[ConnectionState] = []
+    options = quick(nats_server.url, ping_interval=60.0)
+    async with NatsConnection(options, lambda state, text: heard.append(state)) as connection:
+        for _ in range(3):
+            with pytest.raises(nats.errors.TimeoutError):
+                await connection.client.flush(timeout=1e-9)  # type: ignore[arg-type]
+        await connection.ping()
+        assert await connection.api("INFO")
+        assert heard == [ConnectionState.CONNECTED]
+
+
+async def test_a_reader_that_dies_brings_a_new_connection_at_once(
+    nats_server: EmbeddedNats,
+) -> None:
+    heard: list[tuple[ConnectionState, str]] = []
+    options = quick(nats_server.url, ping_interval=60.0)
+    async with NatsConnection(options, lambda *told: heard.append(told)) as connection:
+
+        async def trip(data: bytes) -> None:
+            connection.client._ps.parse = parse  # type: ignore[method-assign]
+            raise ArithmeticError("a fault inside the client library")
+
+        parse = connection.client._ps.parse
+        connection.client._ps.parse = trip  # type: ignore[method-assign]
+        asking = asyncio.ensure_future(connection.api("INFO"))
+        await until(lambda: ConnectionState.RECONNECTED in dict(heard), within=5)
+        with pytest.raises(PortUnavailable):
+            await asking
+        assert await connection.api("INFO")
+        assert "reading ended unexpectedly" in " ".join(text for _, text in heard)
 
 
 async def test_a_missing_permission_is_named_and_quick(tmp_path: Path) -> None:

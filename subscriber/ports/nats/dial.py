@@ -36,11 +36,21 @@ class PlaintextRefused(nats.errors.Error):
         return "TLS is asked for, and the server offers none"
 
 
-class GuardedClient(Client):
-    """nats-py's client, except for two things.
+class ReaderDied(nats.errors.Error):
+    """nats-py stopped reading a connection that is still there."""
 
-    It keeps credentials off an unencrypted connection, and it closes the socket of an attempt that
-    failed after the connection was there (nats-py only forgets it).
+    def __str__(self) -> str:
+        return "reading ended unexpectedly; connecting again"
+
+
+class GuardedClient(Client):
+    """nats-py's client, except for four things.
+
+    It keeps credentials off an unencrypted connection. It closes the socket of an attempt that
+    failed after the connection was there (nats-py only forgets it). It takes an answer to a ping
+    whose asker has given up (nats-py's reader dies of that). And a reader that ends for whatever
+    reason of its own brings a new connection at once, where nats-py goes on as connected and deaf
+    until its pings have gone unanswered.
     """
 
     def __init__(self, *, wants_tls: bool) -> None:
@@ -59,6 +69,21 @@ class GuardedClient(Client):
             raise PlaintextRefused
         command: bytes = super()._connect_command()
         return command
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs.pop(0)
+            self._pongs_received += 1
+            self._pings_outstanding = 0
+        else:
+            await super()._process_pong()
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        # A lost connection and a wanted end have left the connected state by now.
+        if self.is_connected and self._reading_task is asyncio.current_task():
+            await self._error_cb(ReaderDied())
+            await self._process_op_err(ReaderDied())
 
     def is_beyond_hope(self) -> bool:
         """Closed for good, or disconnected with nobody trying to reconnect."""
