@@ -98,6 +98,23 @@ def set_up(
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one, _Libraries)]
+    root.addHandler(_Libraries(logging.WARNING))
+
+
+class _Libraries(logging.Handler):
+    """Brings what libraries log through the standard library into our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as one line, secrets masked like everywhere."""
+        structlog.get_logger("library").log(
+            record.levelno,
+            "library",
+            library=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
 
 
 class Journal:

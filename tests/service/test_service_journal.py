@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -17,6 +18,7 @@ def log() -> io.StringIO:
     set_up(style="json", level="debug", redactor=Redactor([KEY, "s3cret-password"]), stream=stream)
     yield stream
     structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
 
 
 def lines(log: io.StringIO) -> list[dict[str, object]]:
@@ -68,6 +70,21 @@ def test_secrets_are_masked_wherever_they_stand(log: io.StringIO, value: object)
     for secret in (KEY, "s3cret-password", "hunter22", "anything at all' }"):
         assert secret not in text
     assert "****" in text
+
+
+def test_what_a_library_logs_is_a_line_of_ours_and_masked(log: io.StringIO) -> None:
+    logger = logging.getLogger("nats.aio.client")
+    logger.info("chatter")
+    try:
+        raise ValueError(f"refused {KEY}")
+    except ValueError as error:
+        logger.error("nats: %s with %s", "encountered error", KEY, exc_info=error)
+    (line,) = lines(log)
+    assert (line["event"], line["level"]) == ("library", "error")
+    assert line["library"] == "nats.aio.client"
+    assert "encountered error" in str(line["message"])
+    assert "ValueError" in str(line["exception"])
+    assert KEY not in log.getvalue()
 
 
 def test_a_trace_is_masked_too(log: io.StringIO) -> None:
