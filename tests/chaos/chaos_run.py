@@ -373,6 +373,10 @@ async def _messages(client: Client, stream: str) -> list[tuple[int, bytes, dict[
     return found
 
 
+_FAULT = ("library", "error")
+"""A library met something that it did not expect; ours say theirs as outcomes."""
+
+
 def _read_logs(folder: Path) -> tuple[list[Line], list[str]]:
     """The outcomes of all subscribers, and what should not be in a log at all."""
     lines, noise = [], []
@@ -387,7 +391,7 @@ def _read_logs(folder: Path) -> tuple[list[Line], list[str]]:
                 continue
             if "sequence" in line and line["event"] in FINAL | {"deferred"}:
                 lines.append(Line(sequence=line["sequence"], outcome=line["event"]))
-            elif line["event"] == "stumbled":
+            elif line["event"] == "stumbled" or (line["event"], line["level"]) == _FAULT:
                 noise.append(f"{file.name}:{number}: {text[:400]}")
     return lines, noise
 
