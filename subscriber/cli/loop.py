@@ -52,10 +52,12 @@ def run_until_done(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T
 
 
 async def first_of(*waits: Awaitable[Any]) -> None:
-    """Return when the first of these has ended; the others are cancelled."""
+    """Return when the first of these has ended, or raise what it raised; cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from subscriber.service.journal import Redactor
 from subscriber.service.meters import Meters
 from subscriber.service.reload import Reload, watched_files
 from subscriber.service.report import Observer
-from subscriber.web import Health, HttpServer, create_app
+from subscriber.web import Health, HttpServer, Remembered, create_app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,13 @@ async def running_session(
     Raises:
         Problem: NATS or the listen address cannot be used.
     """
-    service = Service(stage.setup, meters=meters, observers=observers)
-
-    async def ready() -> Health:
-        return Health(checks=await service.checks())
-
-    server = HttpServer(create_app(meters.registry, ready), listen) if listen else None
+    service = Service(stage.setup, meters=meters, observers=observers, trace_to=sys.__stderr__)
+    app = create_app(
+        meters.registry,
+        alive=lambda: Health(checks=service.faults()),
+        ready=Remembered(service.checks),
+    )
+    server = HttpServer(app, listen) if listen else None
     if server is not None:
         await server.start()
     try:

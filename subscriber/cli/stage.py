@@ -21,6 +21,7 @@ from subscriber.pagerduty import Accounts, account
 from subscriber.ports.embedded import EmbeddedNats
 from subscriber.service import options
 from subscriber.service.app import Setup
+from subscriber.service.digest import digest_of
 from subscriber.service.keys import ROUTING_KEY_VARIABLE, resolve_accounts
 from subscriber.service.rulebook import load_rules, service_names
 from subscriber.simulator import Simulator, SimulatorConfig, running
@@ -62,7 +63,13 @@ class Stage:
             accounts = resolve_accounts(config, os.environ, document, folder=folder)
         if accounts is None:
             raise Problem(Reason.MISSING_SECRET, "no routing key is left", where="services")
-        return replace(self.setup, config=config, rules=rules, accounts=accounts)
+        return replace(
+            self.setup,
+            config=config,
+            rules=rules,
+            accounts=accounts,
+            digest=digest_of(config, folder),
+        )
 
     def state_of(self, service: str, dedup_key: str) -> str:
         """What the simulator holds for a key: triggered, acknowledged, resolved or nothing."""
@@ -127,6 +134,7 @@ async def staged(
                 accounts=accounts,
                 nats=nats,
                 sender=options.sender_options(config, folder),
+                digest=digest_of(config, folder),
             ),
             embedded=server,
             simulator=simulator,

@@ -64,6 +64,11 @@ class Allowance:
         counted = self._services.setdefault(service, _Calls())
         counted.closed_until = max(counted.closed_until, now + seconds)
 
+    def closed_for(self, service: str, now: float) -> float:
+        """Seconds until a 429 of PagerDuty's is over; 0 when none is open (for the metrics)."""
+        counted = self._services.get(service)
+        return max(0.0, counted.closed_until - now) if counted else 0.0
+
     def left(self, service: str, now: float) -> int:
         """Calls that a trigger could still make at once (for the metrics)."""
         counted = self._services.get(service)

@@ -6,7 +6,7 @@ answer. What is sent is told in docs/pagerduty.md.
 """
 
 from subscriber.pagerduty.accounts import HOSTS, Account, Accounts, account
-from subscriber.pagerduty.judge import judge
+from subscriber.pagerduty.judge import is_about_the_key, judge
 from subscriber.pagerduty.normalise import (
     DOCUMENT_FIELDS,
     Normalised,
@@ -28,6 +28,7 @@ __all__ = [
     "Request",
     "account",
     "api_of",
+    "is_about_the_key",
     "judge",
     "normalise",
     "normalise_dedup_key",

@@ -126,6 +126,7 @@ UNKNOWN_FAULT = Meaning(
 )
 
 _KEY = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32}(?![A-Za-z0-9])")
+_ABOUT_KEY = re.compile(r"routing[ _-]?key", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
 _TAGS = re.compile(r"<[^<>]*>")
 
@@ -151,6 +152,17 @@ def judge(api: Api, reply: Reply, *, now: float = 0.0) -> Verdict:
         message=_message(api, reply, meaning, answer, errors),
         errors=errors,
     )
+
+
+def is_about_the_key(verdict: Verdict) -> bool:
+    """Whether PagerDuty refused the request because it does not know the routing key.
+
+    Seen as a bare text, ``Invalid routing key``, as ``InvalidRoutingKey``, and among `errors`
+    (``'routing_key' is missing or invalid``, ``... is not a valid routing key``).
+    """
+    if verdict.status not in (400, 404):
+        return False
+    return any(_ABOUT_KEY.search(text) for text in (*verdict.errors, verdict.message))
 
 
 def _meaning(reply: Reply, answer: Json) -> Meaning:

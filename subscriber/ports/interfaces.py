@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from subscriber.model import Alert, AlertKey, Envelope
@@ -49,6 +50,23 @@ class Held(Protocol):
 Handler = Callable[[Held], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """What one stream still holds for us.
+
+    Attributes:
+        stream: its name; empty for plain NATS.
+        waiting: messages not delivered to any replica yet.
+        out: messages delivered and not settled, at any replica.
+        seen_at: when that was so, seconds since 1970.
+    """
+
+    stream: str
+    waiting: int
+    out: int
+    seen_at: float
+
+
 class Source(Protocol):
     """Where envelopes come from."""
 
@@ -64,6 +82,15 @@ class Source(Protocol):
 
     async def backlog(self) -> int:
         """Messages that are not settled: waiting for us plus out at any replica."""
+
+    def lag(self) -> tuple[Lag, ...]:
+        """The same per stream, as of the last look (every 10 s); asks nobody, never raises."""
+
+    def fault(self) -> str:
+        """Empty while what must run inside runs; else what has died or hangs, for a person.
+
+        A server that is away is no fault. Asks nobody, never raises.
+        """
 
     async def ping(self) -> None:
         """Usable: connected, and the pull loop runs."""

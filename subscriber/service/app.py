@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TextIO
 
 import structlog
 
@@ -44,14 +45,18 @@ from subscriber.service import options
 from subscriber.service.book import Book, succeeding
 from subscriber.service.courier import Courier, World
 from subscriber.service.meters import Meters
+from subscriber.service.pulse import Pulse
 from subscriber.service.pump import Pump
 from subscriber.service.report import Observer, Observers
 from subscriber.service.sweep import Sweep
+from subscriber.service.vitals import read_vitals
 
 _CONVERSATIONS = 64
 """Keys that are talked about with PagerDuty at once, per process."""
 _START_PAUSE = 0.5
 """Seconds between two tries of a step of the start."""
+_STANDSTILL = 10.0
+"""Seconds that the event loop may stand still before it is written where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class Setup:
         accounts: services and their routing keys.
         nats: how to reach NATS.
         sender: how requests travel to PagerDuty.
+        digest: tells two configurations apart, see `digest`; empty when nobody cares.
     """
 
     config: Config
@@ -71,6 +77,7 @@ class Setup:
     accounts: Accounts
     nats: NatsOptions
     sender: SenderOptions
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,12 @@ class Machine:
         """Go by another book from the next message on."""
         self.courier.switch(book)
         self.pump.switch(book)
+
+
+def _expect(meters: Meters, setup: Setup, now: float) -> None:
+    """Tell the meters what is configured."""
+    meters.expect(services=tuple(setup.accounts), rules=[rule.name for rule in setup.rules.rules])
+    meters.configured(setup.digest, now)
 
 
 def book_of(setup: Setup) -> Book:
@@ -154,6 +167,8 @@ def assemble(
         clock=ports.clock,
         name=name,
     )
+    _expect(meters, setup, ports.clock.now())
+    read_vitals(meters, source=ports.source, pump=pump, courier=courier, clock=ports.clock)
     return Machine(courier=courier, pump=pump, sweep=sweep)
 
 
@@ -166,7 +181,21 @@ class Service:
             shows it.
     """
 
-    def __init__(self, setup: Setup, *, meters: Meters, observers: tuple[Observer, ...]) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        meters: Meters,
+        observers: tuple[Observer, ...],
+        trace_to: TextIO | None = None,
+    ) -> None:
+        """Set up; nothing is started.
+
+        Args:
+            setup: what the service is made of.
+            meters, observers: who is told of every end.
+            trace_to: a real file for the place where the event loop stands still, should it.
+        """
         self._setup = setup
         self._meters = meters
         self._observers = observers
@@ -177,6 +206,7 @@ class Service:
         self._machine: Machine | None = None
         self._book = book_of(setup)
         self._sweep: asyncio.Task[None] | None = None
+        self._pulse = Pulse(trace_after=_STANDSTILL, trace_to=trace_to)
         self.config_fault = ""
         self._closing = False
         # unique among all replicas, also when a pod's name or a process id comes again
@@ -213,6 +243,8 @@ class Service:
 
     async def _start(self) -> None:
         setup, config = self._setup, self._setup.config
+        self._meters.read("event_loop_lag_seconds", lambda: {(): self._pulse.lag})
+        await self._open.enter_async_context(self._pulse)
         sender = await self._open.enter_async_context(HttpSender(setup.sender))
         await self._open.enter_async_context(self._connection)
         core = config.nats.mode == "core"
@@ -233,6 +265,7 @@ class Service:
         self._book = succeeding(self._book, book_of(setup))
         if self._machine is not None:
             self._machine.switch(self._book)
+        _expect(self._meters, setup, SystemClock().now())
 
     async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step of the start, again while NATS stumbles, for `startup_timeout` seconds.
@@ -322,34 +355,53 @@ class Service:
         await self._open.aclose()
         return left
 
+    def faults(self) -> dict[str, str]:
+        """What liveness asks: part -> empty text while it runs, else what has died or hangs.
+
+        A server that is away is no fault: only what a restart of this process mends counts.
+        """
+        found = {"loop": "", "nats": self._connection.fault()}
+        if self._ports is not None and self._machine is not None:
+            found["source"] = self._ports.source.fault()
+            found["pump"] = self._machine.pump.fault()
+            dead = self._sweep is not None and self._sweep.done()
+            found["sweep"] = "nothing looks through the ledger any more" if dead else ""
+        return found
+
     async def checks(self) -> dict[str, str]:
         """What readiness asks: name -> empty text when well, else what is wrong."""
         if self._ports is None:
             return {"started": "not yet"}
-        found: dict[str, str] = {}
-        for name, port in (
-            ("nats", self._connection),
-            ("source", self._ports.source),
-            ("ledger", self._ports.ledger),
-            ("dead_letters", self._ports.dead_letters),
-        ):
-            try:
-                await port.ping()
-                found[name] = ""
-            except PortUnavailable as error:
-                found[name] = str(error)
+        asked = {
+            "nats": self._connection.ping,
+            "source": self._ports.source.ping,
+            "ledger": self._ports.ledger.ping,
+            "dead_letters": self._ports.dead_letters.ping,
+        }
+        found = dict(zip(asked, await asyncio.gather(*map(_trouble, asked.values())), strict=True))
         found["config"] = self.config_fault
         return found
 
     def _heard(self, state: ConnectionState, text: str) -> None:
         """The connection to NATS has changed."""
         if state in (ConnectionState.CONNECTED, ConnectionState.RECONNECTED):
-            self._meters.connected.set(1)
+            self._meters.connected(True)
+            if state is ConnectionState.RECONNECTED:
+                self._meters.reconnections.inc()
             self._log.info(state.value, message=text)
             return
         if self._closing and state is ConnectionState.ERROR:
             return  # what is being closed complains of being closed
         if state is not ConnectionState.ERROR:
-            self._meters.connected.set(0)
+            self._meters.connected(False)
         level = self._log.info if state is ConnectionState.CLOSED else self._log.warning
         level(state.value, reason=Reason.UNREACHABLE.value, message=text)
+
+
+async def _trouble(ping: Callable[[], Awaitable[None]]) -> str:
+    """What a port says is wrong with it; empty when it is usable."""
+    try:
+        await ping()
+    except PortUnavailable as error:
+        return str(error)
+    return ""

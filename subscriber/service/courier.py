@@ -35,7 +35,7 @@ from subscriber.model import (
     Verdict,
     VerdictKind,
 )
-from subscriber.pagerduty import Reply, judge, request_for
+from subscriber.pagerduty import Reply, is_about_the_key, judge, request_for
 from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
 from subscriber.rules import Arrival, RuleSet, plan
 from subscriber.service.book import Book
@@ -97,6 +97,11 @@ class Courier:
         self._backlog: Backlog[asyncio.Future[bool]] = Backlog(room=room)
         self._release: asyncio.TimerHandle | None = None
         self._meters = meters
+
+    @property
+    def book(self) -> Book:
+        """The one that conversations begin by now."""
+        return self._book
 
     def switch(self, book: Book) -> None:
         """Go by another book from the next conversation on."""
@@ -248,8 +253,12 @@ class Courier:
         except TimeoutError:
             reply = Reply(status=0, fault="timeout", seconds=left)
         now = clock.now()
-        self._meters.calls.labels(intent.service, str(reply.status)).inc()
+        self._meters.call(intent.service, reply.status, seconds=reply.seconds, now=now)
         verdict = judge(request.api, reply, now=now)
+        if verdict.kind is VerdictKind.RETRY:
+            self._meters.retry(intent.service, verdict.reason)
+        elif verdict.kind is VerdictKind.REJECTED and is_about_the_key(verdict):
+            self._meters.key_refused(intent.service)
         if verdict.reason is Reason.THROTTLED and intent.service in book.allowances:
             wait = verdict.retry_after if verdict.retry_after is not None else 1.0
             book.allowances[intent.service].close(intent.service, now, wait)

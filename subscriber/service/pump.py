@@ -122,6 +122,21 @@ class Pump:
             await asyncio.gather(self._keepalive, return_exceptions=True)
         return len(left)
 
+    @property
+    def in_hand(self) -> int:
+        """Messages taken and not ended."""
+        return len(self._tasks)
+
+    def oldest(self, now: float) -> float:
+        """For how many seconds the oldest message in hand has been here; 0 when there is none."""
+        first = next(iter(self._tasks.values()), None)  # they are in the order of their arrival
+        return max(0.0, now - first.began) if first else 0.0
+
+    def fault(self) -> str:
+        """Empty while what must run inside runs; else what has died."""
+        dead = self._keepalive is not None and self._keepalive.done()
+        return "nothing keeps messages in hand alive any more" if dead else ""
+
     def switch(self, book: Book) -> None:
         """Handle messages by another book from the next one on."""
         self._book = book
@@ -130,17 +145,16 @@ class Pump:
 
     def _take(self, held: Held) -> None:
         self._meters.received.inc()
+        began = self._meters.received_at = self._clock.now()
         if held.envelope.delivery_count > 1:
             self._meters.redelivered.inc()
-        work = _Work(held=held, book=self._book, began=self._clock.now())
+        work = _Work(held=held, book=self._book, began=began)
         task = asyncio.get_running_loop().create_task(self._handle(work))
         self._tasks[task] = work
-        self._meters.in_hand.set(len(self._tasks))
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
-        self._meters.in_hand.set(len(self._tasks))
 
     async def _handle(self, work: _Work) -> None:
         try:
@@ -151,7 +165,10 @@ class Pump:
                 settlement = await self._process(work)
             await self._end(work, settlement)
         except PortUnavailable as error:
-            self._log.warning("postponed", reason="ledger-unavailable", message=str(error))
+            self._meters.postponed.inc()
+            self._log.warning(
+                "postponed", reason=Reason.LEDGER_UNAVAILABLE.value, message=str(error)
+            )
             await self._give_back(work.held, _AWAY_DELAY)
         except asyncio.CancelledError:
             raise
@@ -182,10 +199,12 @@ class Pump:
                 nobody = _skipped(Reason.NO_RULE_MATCHED)
                 work.reports.append(self._report(work, nobody, result))
             for trace in traces:
+                if trace.reason is Reason.MATCHED:
+                    self._meters.matched(trace.rule)
                 if trace.intent is not None:
                     said.append(self._say(work, result, trace, trace.intent))
                 if trace.problem is not None:
-                    self._meters.render_errors.labels(trace.rule).inc()
+                    self._meters.render_error(trace.rule)
                     ends = work.reports if trace.intent is None else work.copies
                     ends.append(self._report(work, _dead(trace.problem), result, trace))
                 elif trace.intent is None:
@@ -242,6 +261,7 @@ class Pump:
             rule=report.rule,
         )
         await self._dead_letters.write(report.envelope, headers)
+        self._meters.dead_letter(report.outcome)
 
     def _tell(self, reports: Iterable[Report]) -> None:
         for report in reports:
@@ -252,6 +272,7 @@ class Pump:
     async def _stumbled(self, work: _Work) -> None:
         """A bug: say so with the trace, try again later, give up into the dead letters."""
         envelope = work.envelope
+        self._meters.internal_errors.inc()
         self._log.exception(
             "stumbled",
             reason=Reason.INTERNAL_ERROR.value,

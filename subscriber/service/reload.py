@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from subscriber.config import Config, ConfigError
-from subscriber.model import Problem
+from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import Clock
 from subscriber.service.app import Service, Setup
 from subscriber.service.meters import Meters
@@ -87,14 +87,17 @@ class Reload:
         except Problem as problem:
             self._reject(problem)
             return False
+        except Exception:  # a bug of ours in reading must not end a service that delivers
+            self._log.exception("config-unreadable", reason=Reason.INTERNAL_ERROR.value)
+            self._reject(Problem(Reason.INTERNAL_ERROR, "an unexpected error, see the log"))
+            return False
         self._warn_of_fixed(setup.config)
         self.service.switch(setup)
         self.service.config_fault = ""
         self.accepted(setup)
         self.config = setup.config
         self._seen = signature(self.files(self.config))
-        self.meters.reloads.labels("accepted").inc()
-        self.meters.config_good.set(1)
+        self.meters.config_accepted()
         rules = [rule.name for rule in setup.rules.rules]
         self._log.info("config-accepted", rules=rules, services=list(setup.accounts))
         return True
@@ -102,8 +105,7 @@ class Reload:
     def _reject(self, problem: Problem) -> None:
         faults = problem.problems if isinstance(problem, ConfigError) else (problem,)
         self.service.config_fault = f"rejected, the old one goes on: {faults[0]}"
-        self.meters.reloads.labels("rejected").inc()
-        self.meters.config_good.set(0)
+        self.meters.config_rejected()
         for fault in faults:
             self._log.error(
                 "config-rejected",

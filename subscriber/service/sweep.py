@@ -24,6 +24,7 @@ EVERY = 600.0
 """Seconds between two looks; one costs a read of every entry."""
 FIRST = 5.0
 """Seconds after the start: what the crash before it left behind waits for nobody else."""
+_SHOWN = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.RESOLVED)
 
 
 class Sweep:
@@ -69,8 +70,7 @@ class Sweep:
             states[alert.state] += 1
             if needs_mending(alert, now=self._clock.now(), policy=self._policy):
                 owed.append(alert)
-        for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.RESOLVED):
-            self._meters.alerts.labels(state.value).set(states[state])
+        self._meters.alerts({state.value: states[state] for state in _SHOWN}, self._clock.now())
         for alert in owed:
             outcome = await self._mend(alert)
             self._log.warning(

@@ -1,11 +1,16 @@
 """`/healthz`, `/readyz` and `/metrics`.
 
-Rules: liveness only says that the loop turns; readiness says that events can be taken (NATS there,
-consumer bound). PagerDuty is part of neither: an outage there must not restart us.
+Rules: liveness says that the event loop turns (it answers at all) and that everything which must
+run inside still runs; what fails here is mended by a restart and by nothing else. Readiness says
+that events can be taken: NATS there, consumer bound, configuration good. PagerDuty is part of
+neither: an outage there must not restart us. No answer holds a secret, and none asks NATS more
+often than once a second, whoever asks us.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +20,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+_REMEMBERED = 1.0
+_LONGEST = 2.5
+"""Seconds that readiness may take; whoever asks waits for three or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +38,56 @@ class Health:
         return not any(self.checks.values())
 
 
-def create_app(registry: CollectorRegistry, ready: Callable[[], Awaitable[Health]]) -> Starlette:
+class Remembered:
+    """Asks the checks at most once a second; everybody who comes meanwhile gets the same answer."""
+
+    def __init__(self, checks: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+        self._checks = checks
+        self._answer = Health(checks={})
+        self._until = 0.0
+        self._asking: asyncio.Task[Health] | None = None
+
+    async def __call__(self) -> Health:
+        """What the checks found, just now or within the last second."""
+        if self._asking is None:
+            if time.monotonic() < self._until:
+                return self._answer
+            self._asking = asyncio.create_task(self._ask(), name="readiness")
+            self._asking.add_done_callback(self._asked)
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> Health:
+        try:
+            async with asyncio.timeout(_LONGEST):
+                return Health(checks=await self._checks())
+        except TimeoutError:
+            return Health(checks={"in time": f"no answer within {_LONGEST:g} s"})
+
+    def _asked(self, task: asyncio.Task[Health]) -> None:
+        self._asking = None
+        if not task.cancelled() and task.exception() is None:
+            self._answer, self._until = task.result(), time.monotonic() + _REMEMBERED
+
+
+def create_app(
+    registry: CollectorRegistry,
+    *,
+    alive: Callable[[], Health],
+    ready: Callable[[], Awaitable[Health]],
+) -> Starlette:
     """The application.
 
     Args:
         registry: metrics to publish.
+        alive: asked at every `/healthz`; must not wait for anything.
         ready: asked at every `/readyz`.
     """
 
     async def healthz(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return _answer(alive(), "failed")
 
     async def readyz(_request: Request) -> Response:
-        health = await ready()
-        checks = {name: fault or "ok" for name, fault in health.checks.items()}
-        body = {"status": "ok" if health.well else "unavailable", "checks": checks}
-        return JSONResponse(body, status_code=200 if health.well else 503)
+        return _answer(await ready(), "unavailable")
 
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
@@ -57,3 +100,9 @@ def create_app(registry: CollectorRegistry, ready: Callable[[], Awaitable[Health
             Route("/metrics", metrics),
         ]
     )
+
+
+def _answer(health: Health, unwell: str) -> Response:
+    checks = {name: fault or "ok" for name, fault in health.checks.items()}
+    body = {"status": "ok" if health.well else unwell, "checks": checks}
+    return JSONResponse(body, status_code=200 if health.well else 503)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 
 from subscriber.model import Envelope
-from subscriber.ports.interfaces import Clock, Handler, PortUnavailable
+from subscriber.ports.interfaces import Clock, Handler, Lag, PortUnavailable
 
 _NANOSECOND = 1_000_000_000
 
@@ -87,6 +87,15 @@ class MemoryStream:
     def unsettled(self) -> int:
         """Messages waiting or out."""
         return len(self._ready) + len(self._deadlines)
+
+    def lag(self) -> Lag:
+        """What waits and what is out, right now."""
+        return Lag(
+            stream=self.name,
+            waiting=len(self._ready),
+            out=len(self._deadlines),
+            seen_at=self._clock.now(),
+        )
 
     # -- its consumer -------------------------------------------------------------------------
 
@@ -241,6 +250,14 @@ class MemorySource:
     async def backlog(self) -> int:
         """Messages that are not settled."""
         return self.stream.unsettled
+
+    def lag(self) -> tuple[Lag, ...]:
+        """What the stream holds, right now."""
+        return (self.stream.lag(),)
+
+    def fault(self) -> str:
+        """Nothing runs inside."""
+        return ""
 
     async def ping(self) -> None:
         """Usable: started."""

@@ -189,6 +189,11 @@ class NatsConnection:
         """False when the connected server itself has no JetStream (a leaf node may still)."""
         return not self.connected or bool(self.client._server_info.get("jetstream"))
 
+    def fault(self) -> str:
+        """Empty while somebody would notice and mend a broken connection; else that nobody does."""
+        dead = self._watcher is not None and self._watcher.done() and not self.closed
+        return "nothing watches the connection to NATS any more" if dead else ""
+
     def watch(self, *, up: Callable[[], None], down: Callable[[], None]) -> None:
         """Have `up` called after every reconnect and `down` whenever the connection breaks."""
         self._on_up.append(up)

@@ -23,7 +23,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from subscriber.model import Envelope, Problem, Reason, excerpt
-from subscriber.ports.interfaces import Handler, PortUnavailable
+from subscriber.ports.interfaces import Handler, Lag, PortUnavailable
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.exchange import translated
 from subscriber.ports.nats.options import ConnectionListener, ConnectionState
@@ -134,8 +134,18 @@ class CoreSource:
 
     async def backlog(self) -> int:
         """Messages that wait in this process, for a place or for their retry."""
+        (lag,) = self.lag()
+        return lag.waiting + lag.out
+
+    def lag(self) -> tuple[Lag, ...]:
+        """What waits in this process: for a place, and (`out`) for a retry."""
         waiting = sum(subscription.pending_msgs for subscription in self._subscriptions)
-        return waiting + len(self._delayed) + len(self._again)
+        out = len(self._delayed) + len(self._again)
+        return (Lag(stream="", waiting=waiting, out=out, seen_at=time.time()),)
+
+    def fault(self) -> str:
+        """Nothing: what runs inside is nats-py's, and `ping` notices when it does not."""
+        return ""
 
     async def ping(self) -> None:
         """Usable: connected and subscribed."""

@@ -1,7 +1,9 @@
 """Reading one stream through the shared durable consumer: our own pull loop.
 
 nats-py's `fetch` stalls behind orphaned requests and costs a future and a timer per message; so the
-pull requests are written here, answers arrive in one inbox, and a callback takes them.
+pull requests are written here, and answers arrive in one inbox whose messages are taken straight
+from the wire (`wire`). Nothing on the way of a message waits for anything; its headers and its
+Envelope are made when somebody asks for them, since most messages are nobody's concern.
 
 Rules:
 - Credit before pulling: messages in hand plus messages asked for never exceed the capacity. What
@@ -21,19 +23,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from subscriber.model import Envelope, Problem
-from subscriber.ports.interfaces import Handler, PortUnavailable
+from subscriber.ports.interfaces import Handler, Lag, PortUnavailable
 from subscriber.ports.nats.connect import API, NatsConnection
 from subscriber.ports.nats.consumer import (
+    Consumer,
     consumer_info,
     consumer_state,
     ensure_consumer,
@@ -47,9 +49,12 @@ from subscriber.ports.nats.options import (
     FirstStart,
 )
 from subscriber.ports.nats.provision import Binding, binding_of, stream_info
+from subscriber.ports.nats.wire import WireClient, header_fields, publication
 
 _SECOND = 1_000_000_000
 _REFRESH_SECONDS = 10.0
+_HANGS_SECONDS = 120.0
+"""A pull loop that has not turned for so long will not any more: each of its waits is shorter."""
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 _ACK, _NAK, _TERM, _WORKING = b"+ACK", b"-NAK", b"+TERM", b"+WPI"
 _NAK_SOON = b'-NAK {"delay": 200000000}'
@@ -63,40 +68,94 @@ Rebind = Callable[[Binding], Awaitable[Binding]]
 class PulledMessage:
     """One message in hand; see `ports.interfaces.Held`."""
 
-    __slots__ = ("_ended", "_incarnation", "_reader", "_reply", "envelope")
+    __slots__ = (
+        "_binding",
+        "_block",
+        "_ended",
+        "_envelope",
+        "_facts",
+        "_headers",
+        "_incarnation",
+        "_reader",
+        "_reply",
+        "_subject",
+        "data",
+        "redelivered",
+    )
 
     def __init__(
-        self, reader: StreamReader, envelope: Envelope, reply: str, incarnation: Incarnation
+        self,
+        reader: StreamReader,
+        subject: bytes,
+        reply: bytes,
+        data: bytes,
+        block: bytes,
+        incarnation: Incarnation,
     ) -> None:
-        self.envelope = envelope
+        """Raises ValueError or IndexError for a reply subject that is not one of JetStream's."""
+        self._facts = facts = facts_of(reply)
+        self.data = data
+        self.redelivered = facts[0] > 1
+        self._block = block
+        self._headers: Mapping[str, str] | None = None if block else {}
+        self._envelope: Envelope | None = None
+        self._subject = subject
         self._reader = reader
+        self._binding = reader.binding
         self._reply = reply
         self._incarnation = incarnation
         self._ended = False
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, as in the envelope."""
+        if self._headers is None:
+            self._headers = header_fields(self._block)
+        return self._headers
+
+    @property
+    def envelope(self) -> Envelope:
+        """What arrived; made when first asked for."""
+        if self._envelope is None:
+            self._envelope = _envelope(
+                self._subject.decode(), self.data, self.headers, self._facts, self._binding
+            )
+        return self._envelope
+
     async def ack(self) -> None:
         """It is done; never deliver it again."""
-        await self._end(_ACK)
+        confirmation = self._end(_ACK)
+        if confirmation is not None:
+            await confirmation
+
+    def ack_nowait(self) -> None:
+        """The same, for who cannot wait."""
+        self._end(_ACK)
 
     async def nak(self, delay: float) -> None:
         """Give it back; redelivered after `delay` seconds."""
+        self.give_back(delay)
+
+    def give_back(self, delay: float) -> None:
+        """The same, for who cannot wait."""
         # A bare NAK is immediate; JetStream takes the delay as whole nanoseconds.
         wait = int(delay * _SECOND)
-        await self._end(_NAK + b' {"delay": %d}' % wait if wait > 0 else _NAK)
+        self._end(_NAK + b' {"delay": %d}' % wait if wait > 0 else _NAK)
 
     async def term(self, reason: str) -> None:
         """Never deliver it again; `reason` goes into the server's advisory."""
-        await self._end(_TERM + b" " + " ".join(reason.split()).encode()[:500])
+        self._end(_TERM + b" " + " ".join(reason.split()).encode()[:500])
 
     async def in_progress(self) -> None:
         """Restart its ack_wait."""
         if not self._ended:
-            await self._reader.report_progress(self._reply, self._incarnation)
+            self._reader.report_progress(self._reply, self._incarnation)
 
-    async def _end(self, verdict: bytes) -> None:
-        if not self._ended:
-            self._ended = True
-            await self._reader.end(self._reply, verdict, self._incarnation)
+    def _end(self, verdict: bytes) -> asyncio.Task[None] | None:
+        if self._ended:
+            return None
+        self._ended = True
+        return self._reader.end(self._reply, verdict, self._incarnation)
 
 
 class StreamReader:
@@ -116,7 +175,7 @@ class StreamReader:
         self._rebind = rebind
         self._tell = tell
         self._handler: Handler = lambda held: None
-        self._capacity = 0
+        self._capacity = self._enough = 0
         self._in_hand = 0
         self._asked = 0
         self._arrivals = 0
@@ -129,17 +188,22 @@ class StreamReader:
         self._stopping = False
         self._last_frame = 0.0
         self._disturbed = asyncio.Event()
-        self._waiting_ends: list[tuple[str, bytes, Incarnation]] = []
-        self._client: Client | None = None
+        self._waiting_ends: list[tuple[bytes, bytes, Incarnation]] = []
+        self._confirming: set[asyncio.Task[None]] = set()
+        self._client: WireClient | None = None
         self._subscription: Subscription | None = None
-        self._inbox = ""
+        self._inbox = b""
         self._task: asyncio.Task[None] | None = None
+        self._turned_at = 0.0
+        self.lag: Lag | None = None
+        """What waits, as of the last look at the consumer."""
 
     # -- life ---------------------------------------------------------------------------------
 
     async def start(self, handler: Handler, capacity: int) -> None:
         """Make sure of the consumer and begin to pull."""
         self._handler, self._capacity = handler, capacity
+        self._enough = max(1, capacity // 2)
         self._connection.watch(up=self._disturb, down=self._disturb)
         first = start_at(FirstStart.ALL if self.binding.fresh else self._options.first_start)
         try:
@@ -148,6 +212,7 @@ class StreamReader:
         except BaseException:
             self._connection.unwatch(up=self._disturb, down=self._disturb)
             raise
+        self._turned_at = time.monotonic()
         self._task = asyncio.create_task(self._run(), name=f"pull-{self.binding.stream}")
 
     async def stop(self) -> None:
@@ -193,41 +258,64 @@ class StreamReader:
         if not self._ready:
             raise PortUnavailable(f"NATS: the consumer on {self.binding.stream} is not there")
 
+    def fault(self) -> str:
+        """Empty while the loop turns; else that it has died or hangs."""
+        if self._task is None or self._stopping or self._connection.closed:
+            return ""
+        if self._task.done():
+            return f"nothing reads {self.binding.stream} any more"
+        silent = time.monotonic() - self._turned_at
+        if silent > _HANGS_SECONDS:
+            return f"the reading of {self.binding.stream} hangs for {silent:.0f} s"
+        return ""
+
     # -- what a message in hand asks ------------------------------------------------------------
 
-    async def end(self, reply: str, verdict: bytes, incarnation: Incarnation) -> None:
-        """Settle a message and use the place that it frees."""
+    def end(
+        self, reply: bytes, verdict: bytes, incarnation: Incarnation
+    ) -> asyncio.Task[None] | None:
+        """Settle a message and use the place that it frees; a task where a confirmation comes."""
         self._in_hand -= 1
         if not self._ready or not self._connection.connected:
             self._waiting_ends.append((reply, verdict, incarnation))
-            return
-        await self._say(reply, verdict, incarnation)
-        await self._refill()
+            return None
+        confirmation = self._say(reply, verdict, incarnation)
+        self._refill()
+        return confirmation
 
-    async def report_progress(self, reply: str, incarnation: Incarnation) -> None:
+    def report_progress(self, reply: bytes, incarnation: Incarnation) -> None:
         """Restart the ack_wait of a message."""
-        if self._ready and incarnation == self._incarnation:
-            await self._say(reply, _WORKING, incarnation)
+        if self._ready:
+            self._say(reply, _WORKING, incarnation)
 
-    async def _say(self, reply: str, verdict: bytes, incarnation: Incarnation) -> None:
-        if incarnation != self._incarnation:
-            return
+    def _say(
+        self, reply: bytes, verdict: bytes, incarnation: Incarnation
+    ) -> asyncio.Task[None] | None:
         # What gets lost here comes back as a redelivery.
+        if incarnation != self._incarnation:
+            return None
+        if verdict is _ACK and self._options.confirm_acks:
+            task = asyncio.get_running_loop().create_task(self._confirm(reply.decode()))
+            self._confirming.add(task)
+            task.add_done_callback(self._confirming.discard)
+            return task
+        if self._client is not None:
+            self._client.write(publication(reply, verdict))
+        return None
+
+    async def _confirm(self, reply: str) -> None:
         with suppress(PortUnavailable, nats.errors.Error, OSError, TimeoutError):
-            if verdict is _ACK and self._options.confirm_acks:
-                await self._connection.request(reply, verdict)
-            elif self._client is not None:
-                await self._client.publish(reply, verdict)
+            await self._connection.request(reply, _ACK)
 
     # -- pulling --------------------------------------------------------------------------------
 
-    async def _refill(self) -> None:
-        if not self._ready or self._stopping:
-            return
+    def _refill(self) -> None:
         free = self._capacity - self._in_hand - self._asked
         # Asked while half of the capacity is free, the server need not wait for us, and we need
         # not ask for every single message.
-        if free < (max(1, self._capacity // 2) if self._asked else 1):
+        if free < (self._enough if self._asked else 1):
+            return
+        if not self._ready or self._stopping or self._client is None:
             return
         if not self._asked:
             self._last_frame = time.monotonic()
@@ -239,46 +327,39 @@ class StreamReader:
             "idle_heartbeat": int(self._options.heartbeat * _SECOND),
         }
         subject = f"{API}.CONSUMER.MSG.NEXT.{self.binding.stream}.{self._options.durable}"
-        try:
-            await self._connection.publish(
-                subject,
-                msgspec.json.encode(request),
-                reply=f"{self._inbox}.{self._generation}-{batch}",
-            )
-        except PortUnavailable:
-            self._disturb()
+        inbox = b"%b.%d-%d" % (self._inbox, self._generation, batch)
+        self._client.write(publication(subject.encode(), msgspec.json.encode(request), inbox))
 
-    async def _arrived(self, message: Msg) -> None:
+    def _arrived(self, subject: bytes, reply: bytes, data: bytes, block: bytes) -> None:
         self._last_frame = time.monotonic()
-        if message.subject.startswith(self._inbox):
-            await self._status(message)
+        if subject.startswith(self._inbox):
+            self._status(subject, block)
             return
         self._asked = max(0, self._asked - 1)
         self._arrivals += 1
         if self._stopping or self._in_hand >= self._capacity:
             # Soon, but not at once: it would only come back to us.
-            await self._say(message.reply, _NAK_SOON, self._incarnation)
+            self._say(reply, _NAK_SOON, self._incarnation)
             return
         try:
-            envelope = envelope_of(message, self.binding)
+            held = PulledMessage(self, subject, reply, data, block, self._incarnation)
         except (ValueError, IndexError):  # published to our inbox by somebody else
             self._tell(ConnectionState.ERROR, "a message in our inbox is not from JetStream")
             return
         self._in_hand += 1
-        held = PulledMessage(self, envelope, message.reply, self._incarnation)
         try:
             self._handler(held)
         except Exception as error:  # a bug of ours must neither stop the loop nor lose the message
             self._tell(ConnectionState.ERROR, f"the handler failed: {type(error).__name__}")
-            await held.nak(1.0)
+            held.give_back(1.0)
         if not self._asked:
-            await self._refill()
+            self._refill()
 
-    async def _status(self, message: Msg) -> None:
+    def _status(self, subject: bytes, block: bytes) -> None:
         """A frame about a pull request (its generation and size are in the reply subject)."""
-        headers = message.headers or {}
+        headers = header_fields(block)
         status, text = headers.get("Status", ""), headers.get("Description", "").lower()
-        generation, _, size = message.subject.rpartition(".")[2].partition("-")
+        generation, _, size = subject.decode().rpartition(".")[2].partition("-")
         if status == "100" or generation != str(self._generation):
             return
         unfilled = headers.get("Nats-Pending-Messages", "")
@@ -296,7 +377,7 @@ class StreamReader:
             self._disturb()
             return
         self._asked = max(0, self._asked - over)
-        await self._refill()
+        self._refill()
 
     # -- disturbances ---------------------------------------------------------------------------
 
@@ -312,7 +393,7 @@ class StreamReader:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._disturbed.wait(), self._options.heartbeat)
                 self._disturbed.clear()
-                now = time.monotonic()
+                now = self._turned_at = time.monotonic()
                 silent = now - self._last_frame > 2 * self._options.heartbeat
                 if self._ready and self._asked and silent and not self._stopping:
                     self._disturb()
@@ -358,20 +439,16 @@ class StreamReader:
             start = resume_after(self._ack_floor) if same else start_at(FirstStart.ALL)
         consumer = await ensure_consumer(self._connection, self.binding, self._options, start)
         self._incarnation = (self.binding.epoch, consumer.created)
-        self._ack_floor = consumer.ack_floor
+        self._saw(consumer)
 
     async def _resume(self) -> None:
         """Listen on the client of now, settle what waited, pull."""
         client = self._connection.client
         if client is not self._client and not self._stopping:
-            self._inbox = client.new_inbox()
+            inbox = client.new_inbox()
+            self._inbox = inbox.encode()
             try:
-                self._subscription = await client.subscribe(
-                    f"{self._inbox}.*",
-                    cb=self._arrived,
-                    pending_msgs_limit=0,
-                    pending_bytes_limit=0,
-                )
+                self._subscription = await client.take_from(f"{inbox}.*", self._arrived)
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 raise PortUnavailable(f"NATS: subscribe: {error}") from error
         self._client = client
@@ -381,15 +458,25 @@ class StreamReader:
         self._last_frame = time.monotonic()
         self._ready = True
         for reply, verdict, incarnation in waiting:
-            await self._say(reply, verdict, incarnation)
-        await self._refill()
+            self._say(reply, verdict, incarnation)
+        self._refill()
 
     async def _refresh(self) -> None:
         info = await consumer_info(self._connection, self.binding.stream, self._options.durable)
-        if info is None or consumer_state(info).created != self._incarnation[1]:
+        consumer = None if info is None else consumer_state(info)
+        if consumer is None or consumer.created != self._incarnation[1]:
             self._disturb()
         else:
-            self._ack_floor = consumer_state(info).ack_floor
+            self._saw(consumer)
+
+    def _saw(self, consumer: Consumer) -> None:
+        self._ack_floor = consumer.ack_floor
+        self.lag = Lag(
+            stream=self.binding.stream,
+            waiting=consumer.waiting,
+            out=consumer.out,
+            seen_at=time.time(),
+        )
 
 
 def envelope_of(message: Msg, binding: Binding) -> Envelope:
@@ -398,16 +485,42 @@ def envelope_of(message: Msg, binding: Binding) -> Envelope:
     Raises:
         ValueError, IndexError: the reply subject is not one of JetStream's.
     """
-    tokens = message.reply.split(".")
+    facts = facts_of(message.reply.encode())
+    return _envelope(message.subject, message.data, message.headers or {}, facts, binding)
+
+
+Facts = tuple[int, int, int, int]
+"""Delivery count, stream sequence, time of storing in nanoseconds, how many more wait."""
+
+
+def facts_of(reply: bytes) -> Facts:
+    """What the reply subject of a delivery says.
+
+    Raises:
+        ValueError, IndexError: it is not one of JetStream's.
+    """
+    tokens = reply.split(b".")
     first = 4 if len(tokens) == _V1_TOKENS else 6
+    return (
+        int(tokens[first]),
+        int(tokens[first + 1]),
+        int(tokens[first + 3]),
+        int(tokens[first + 4]),
+    )
+
+
+def _envelope(
+    subject: str, data: bytes, headers: Mapping[str, str], facts: Facts, binding: Binding
+) -> Envelope:
+    deliveries, sequence, stored_at, pending = facts
     return Envelope(
-        subject=message.subject,
-        data=message.data,
-        headers=message.headers or {},
+        subject=subject,
+        data=data,
+        headers=headers,
         stream=binding.stream,
         stream_epoch=binding.epoch,
-        sequence=int(tokens[first + 1]),
-        delivery_count=int(tokens[first]),
-        received_at=int(tokens[first + 3]) / _SECOND,
-        pending=int(tokens[first + 4]),
+        sequence=sequence,
+        delivery_count=deliveries,
+        received_at=stored_at / _SECOND,
+        pending=pending,
     )

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 
-from subscriber.ports.interfaces import Handler, PortUnavailable
+from subscriber.ports.interfaces import Handler, Lag, PortUnavailable
 from subscriber.ports.nats.connect import NatsConnection
 from subscriber.ports.nats.options import ConnectionListener, ConsumerOptions, StreamOptions
 from subscriber.ports.nats.provision import Binding, bind_streams, require_jetstream
@@ -74,6 +74,14 @@ class JetStreamSource:
     async def backlog(self) -> int:
         """Messages not settled, in all streams together."""
         return sum([await reader.backlog() for reader in self._readers])
+
+    def lag(self) -> tuple[Lag, ...]:
+        """Per stream, as of the last look at its consumer."""
+        return tuple(lag for reader in self._readers if (lag := reader.lag) is not None)
+
+    def fault(self) -> str:
+        """Which pull loop has died or hangs."""
+        return "; ".join(fault for reader in self._readers if (fault := reader.fault()))
 
     async def ping(self) -> None:
         """Usable: connected, and every stream is being read."""
