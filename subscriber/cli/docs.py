@@ -10,7 +10,7 @@ import typer
 
 def docs(
     page: Annotated[
-        str, typer.Argument(metavar="[PAGE]", help="`configuration` or `functions`.")
+        str, typer.Argument(metavar="[PAGE]", help="`configuration`, `functions` or `metrics`.")
     ] = "configuration",
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DIR", help="Write all pages that changed.")
@@ -20,7 +20,7 @@ def docs(
         typer.Option("--check", metavar="DIR", help="Exit 1 when a page there is not current."),
     ] = None,
 ) -> None:
-    """Print or write the reference of the configuration and of the template functions.
+    """Print or write the reference of the configuration, template functions and metrics.
 
     Examples:
 

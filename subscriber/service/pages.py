@@ -1,7 +1,7 @@
 """The pages of the documentation that are made from the code.
 
 Rules: a page is a function without arguments; what it says comes from the one place that decides
-it (the models of the configuration, the registry of template functions).
+it (the models of the configuration, the registry of template functions, the table of metrics).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from pathlib import Path
 
 from subscriber.config import config_schema, reference_page
 from subscriber.model import Problem, Reason
+from subscriber.service.metrics import metrics_page
 from subscriber.service.rulebook import load_packs
 from subscriber.template.functions.catalogue import render_markdown
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": reference_page,
     "functions.md": render_markdown,
+    "metrics.md": metrics_page,
 }
 """File name -> what makes its text."""
 
