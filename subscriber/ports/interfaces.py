@@ -32,7 +32,25 @@ class Held(Protocol):
 
     @property
     def envelope(self) -> Envelope:
-        """What arrived."""
+        """What arrived; may be made when first asked for, which is dear: look at the others first.
+
+        The three below are the same as in it.
+        """
+
+    @property
+    def data(self) -> bytes:
+        """The payload, untouched."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """NATS headers as given."""
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was delivered before."""
+
+    def ack_nowait(self) -> None:
+        """`ack` for who is called by the source and cannot wait; nobody waits for it either."""
 
     async def ack(self) -> None:
         """It is done; never deliver it again."""

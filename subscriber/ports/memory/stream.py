@@ -193,8 +193,27 @@ class MemoryMessage:
         self._source = source
         self._ended = False
 
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        return self.envelope.data
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        return self.envelope.headers
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was delivered before."""
+        return self.envelope.delivery_count > 1
+
     async def ack(self) -> None:
         """It is done; never deliver it again."""
+        self.ack_nowait()
+
+    def ack_nowait(self) -> None:
+        """The same, for who cannot wait."""
         if self._end():
             self._source.stream.settle(self.envelope.sequence)
 

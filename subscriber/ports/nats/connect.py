@@ -42,6 +42,7 @@ from subscriber.ports.nats.exchange import (
     translated,
 )
 from subscriber.ports.nats.options import ConnectionListener, ConnectionState, NatsOptions
+from subscriber.ports.nats.wire import WireClient
 
 API = "$JS.API"
 _WATCH_SECONDS = 0.5
@@ -173,7 +174,7 @@ class NatsConnection:
         return display(self.options)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> WireClient:
         """The nats-py client of now; raises `PortUnavailable` when there is none."""
         if self._client is None:
             raise PortUnavailable("NATS: not connected")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -43,8 +43,27 @@ class CoreMessage:
         self._source = source
         self._ended = False
 
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        return self.envelope.data
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        return self.envelope.headers
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was handed over before."""
+        return self.envelope.delivery_count > 1
+
     async def ack(self) -> None:
         """It is done."""
+        self._end()
+
+    def ack_nowait(self) -> None:
+        """The same, for who cannot wait."""
         self._end()
 
     async def nak(self, delay: float) -> None:

@@ -25,6 +25,7 @@ from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.exchange import describe
 from subscriber.ports.nats.options import NatsOptions
+from subscriber.ports.nats.wire import WireClient
 
 ServerChoice = Callable[[list[Server], dict[str, Any]], tuple[Server | None, float]]
 
@@ -43,8 +44,8 @@ class ReaderDied(nats.errors.Error):
         return "reading ended unexpectedly; connecting again"
 
 
-class GuardedClient(Client):
-    """nats-py's client, except for four things.
+class GuardedClient(WireClient):
+    """nats-py's client, except for its short way (`wire`) and four things.
 
     It keeps credentials off an unencrypted connection. It closes the socket of an attempt that
     failed after the connection was there (nats-py only forgets it). It takes an answer to a ping

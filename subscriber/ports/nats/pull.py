@@ -227,6 +227,8 @@ class StreamReader:
             # and is given back, instead of waiting out its ack_wait in nobody's hands.
             with suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(subscription.drain(), 2.0)  # type: ignore[no-untyped-call]
+        if self._confirming:  # each ends within the limit of a request
+            await asyncio.wait(self._confirming)
         self._disturbed.set()  # let the loop notice
 
     async def _let_flow_ebb(self) -> None:
