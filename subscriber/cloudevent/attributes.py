@@ -11,6 +11,8 @@ Rules (CloudEvents 1.0.2, "Context Attributes", and what Keptn makes of it):
 - specversion 0.2 and 0.3 are read with their own names: `contenttype`, `schemaurl`. Keptn also
   sends `contenttype` in 1.0 events; it stays visible under that name, for templates.
 - An object under `extensions` (the way of CloudEvents 0.1, kept by Keptn's SDK) is opened up.
+- Attributes go into log lines, ledger entries and dead letters, so they have an end: `LONGEST`
+  characters each, `MOST` of them.
 
 This module does not know transports; `where` prefixes say which member of a batch it is about.
 """
@@ -28,6 +30,11 @@ from subscriber.model import Event, Json, Problem, Reason, excerpt
 REQUIRED = ("specversion", "id", "source", "type")
 OPTIONAL = ("time", "subject", "datacontenttype", "dataschema")
 SPECVERSIONS = ("1.0", "0.3", "0.2")
+
+LONGEST = 8192
+"""Characters of one attribute. Real ones end below a few hundred, a long URL below two thousand."""
+MOST = 256
+"""Attributes of one event."""
 
 _CORE = frozenset(REQUIRED + OPTIONAL)
 _NOT_ATTRIBUTES = frozenset({"data", "data_base64"})
@@ -68,7 +75,7 @@ def build_event(
 
     Raises:
         Problem: MISSING_ATTRIBUTE, INVALID_ATTRIBUTE, INVALID_TIME, CONTROL_CHARACTER,
-            LONE_SURROGATE or UNSUPPORTED_SPECVERSION; and what `payload` raises.
+            LONE_SURROGATE, TOO_LARGE or UNSUPPORTED_SPECVERSION; and what `payload` raises.
     """
     _check_required(attributes, where)
     specversion = _text(attributes["specversion"], f"{where}specversion")
@@ -89,6 +96,13 @@ def build_event(
         elif not _read_elsewhere(name, value, specversion):
             extensions[attribute_name(name, where)] = _extension(value, where + excerpt_key(name))
     _open_extensions(attributes.get("extensions"), extensions, where)
+    if len(core) + len(extensions) > MOST:
+        raise Problem(
+            Reason.TOO_LARGE,
+            f"the event has {len(core) + len(extensions)} attributes, the limit is {MOST}",
+            where=where.rstrip("."),
+            hint="put them into data",
+        )
     for alias, name in _ALIASES[specversion]:
         if alias in extensions and name not in core:
             core[name] = _text(extensions[alias], where + alias)
@@ -197,6 +211,13 @@ def attribute_name(name: str, where: str) -> str:
 
 
 def _clean(value: str, where: str) -> str:
+    if len(value) > LONGEST:
+        raise Problem(
+            Reason.TOO_LARGE,
+            f"the attribute has {len(value)} characters, the limit is {LONGEST}",
+            where=where,
+            hint="put long values into data",
+        )
     if value.isascii() and value.isprintable():
         return value
     forbidden = _FORBIDDEN.search(value)

@@ -19,7 +19,7 @@ import json
 import re
 from collections.abc import Iterator
 from math import isfinite
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import msgspec
 
@@ -35,10 +35,16 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONG_INTEGER = 20
 _TWENTY_ZEROS = b"0" * _LONG_INTEGER
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+_SHORT = 4096
+_FEW = 100
+_LARGE_EXPONENTS = tuple(b"%b000" % sign for sign in (b"e", b"e+", b"e-", b"E", b"E+", b"E-"))
 # What may hide behind sound syntax: an exponent that overflows, hundreds of digits (fewer
 # than 200 stay finite even with the exponent 99), an escaped half of a surrogate pair. Only texts
 # with one of these are examined value by value.
 _SUSPICIOUS = re.compile(r"[eE]\+?[0-9]{3}|[0-9]{200}|\\u[dD][89a-fA-F]", re.ASCII)
+
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+"""Where a value stands: the place of what it is in, and its key or index there."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +66,8 @@ def read_json(raw: bytes, where: str = "") -> Json:
     # those texts take the slow path, which measures.
     brackets = raw.count(b"[") + raw.count(b"{")
     shallow = brackets <= DEPTH_LIMIT and brackets * len(raw) <= _LAYOUT_BUDGET
-    if shallow and _TWENTY_ZEROS not in raw.translate(_DIGITS_TO_ZERO):
+    zeros = raw.translate(_DIGITS_TO_ZERO) if shallow else b""
+    if shallow and _TWENTY_ZEROS not in zeros and not _is_laborious(zeros):
         try:
             value: Json = _decode(raw)
             if _lines(raw) == _lines(_encode(value)):
@@ -70,14 +77,25 @@ def read_json(raw: bytes, where: str = "") -> Json:
     return _read_slowly(raw, where)
 
 
+def _is_laborious(zeros: bytes) -> bool:
+    """Whether msgspec would take seconds: it needs up to 20 us for a number near 1e308.
+
+    Args:
+        zeros: the text with a zero in the place of every digit.
+    """
+    if len(zeros) <= _SHORT:
+        return False
+    return sum(map(zeros.count, _LARGE_EXPONENTS)) > _FEW
+
+
 def check_value(value: Json, where: str = "") -> None:
     """Hold a value that did not come from `read_json` to the same rules.
 
     Raises:
         Problem: NOT_A_NUMBER, LONE_SURROGATE or TOO_DEEP, with the path of the first offence.
     """
-    for path, leaf in _leaves(value, where):
-        _check_leaf(leaf, path)
+    for place, leaf in _leaves(value, where):
+        _check_leaf(leaf, where, place)
 
 
 def _lines(text: bytes) -> int:
@@ -173,23 +191,32 @@ def _too_deep(where: str) -> Problem:
     )
 
 
-def _leaves(value: Json, where: str) -> Iterator[tuple[str, Json]]:
-    """Every key and every scalar with its path, without recursion."""
-    stack: list[tuple[str, Json, int]] = [(where, value, 0)]
+def _leaves(value: Json, where: str) -> Iterator[tuple[_Place, Json]]:
+    """Every key and every scalar with its place, without recursion."""
+    stack: list[tuple[_Place, Json, int]] = [(None, value, 0)]
     while stack:
-        path, node, depth = stack.pop()
+        place, node, depth = stack.pop()
         if isinstance(node, dict):
             if depth >= DEPTH_LIMIT:
                 raise _too_deep(where)
             for key, member in node.items():
-                yield path, key
-                stack.append((f"{path}.{excerpt_key(key)}", member, depth + 1))
+                yield place, key
+                stack.append(((place, key), member, depth + 1))
         elif isinstance(node, list):
             if depth >= DEPTH_LIMIT:
                 raise _too_deep(where)
-            stack.extend((f"{path}[{i}]", member, depth + 1) for i, member in enumerate(node))
+            stack.extend(((place, i), member, depth + 1) for i, member in enumerate(node))
         else:
-            yield path, node
+            yield place, node
+
+
+def _path(where: str, place: _Place) -> str:
+    """Written out for the one value that is refused: paths for all would cost seconds."""
+    parts: list[str] = []
+    while place is not None:
+        place, step = place
+        parts.append(f"[{step}]" if isinstance(step, int) else f".{excerpt_key(step)}")
+    return (where + "".join(reversed(parts))).removeprefix(".")
 
 
 def excerpt_key(key: str) -> str:
@@ -197,14 +224,13 @@ def excerpt_key(key: str) -> str:
     return key if len(key) <= 40 and key.isascii() and key.isprintable() else excerpt(key, 40)
 
 
-def _check_leaf(leaf: Json, path: str) -> None:
-    path = path.removeprefix(".")
+def _check_leaf(leaf: Json, where: str, place: _Place) -> None:
     if isinstance(leaf, float):
         if not isfinite(leaf):
             raise Problem(
                 Reason.NOT_A_NUMBER,
                 "the number is too large to be represented",
-                where=path,
+                where=_path(where, place),
                 hint="64-bit floating point ends at about 1.8e308",
             )
     elif isinstance(leaf, str) and not leaf.isascii():
@@ -214,6 +240,6 @@ def _check_leaf(leaf: Json, path: str) -> None:
             raise Problem(
                 Reason.LONE_SURROGATE,
                 "half a surrogate pair is not a character",
-                where=path,
+                where=_path(where, place),
                 hint="the producer cut a string between the two halves of a character",
             ) from None

@@ -1,6 +1,8 @@
 """Text -> checked configuration, with every fault at once: place, what is wrong, nearest spelling.
 
-Rules: pure; the caller reads files. All faults of a file are reported together.
+Rules: pure; the caller reads files. All faults of a file are reported together. What a message
+quotes of the file is never a secret: nothing below `services`, no credentials inside of a URL, and
+no word that could be a routing key.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from subscriber.config.yaml import Document, Path, parse
 from subscriber.model import Problem, Reason, excerpt
 
 S = TypeVar("S", bound=Section)
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s]*@")
+_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32,}(?![0-9A-Za-z])")
+_SECRET_PARTS = ("services", "key", "password", "token", "secret", "credential", "nkey")
 
 # pydantic's fault type -> our sentence; what is not here keeps pydantic's own.
 _SENTENCES = {
@@ -93,14 +99,14 @@ def _problem(model: type[BaseModel], document: Document, fault: ErrorDetails) ->
         known = _fields_at(model, path[:-1])
         hint = nearest(key, known) or f"known here: {', '.join(sorted(known))}"
         place = document.where(path, key=True)
-        return Problem(Reason.UNKNOWN_KEY, f"unknown key {key!r}", where=place, hint=hint)
+        said = excerpt(_quotable(key))
+        return Problem(Reason.UNKNOWN_KEY, f"unknown key {said}", where=place, hint=hint)
     name = ".".join(str(part) for part in path) or "the file"
     message = _SENTENCES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = fault.get("input")
-    secret = any("key" in str(part) or "password" in str(part) for part in path)
-    if not secret and fault["type"] != "missing" and isinstance(given, str | int | float):
-        message += f", not {excerpt(given)}"
+    if not _is_secret(path) and fault["type"] != "missing" and isinstance(given, str | int | float):
+        message += f", not {excerpt(_quotable(given))}"
     expected = fault.get("ctx", {}).get("expected")
     hint = ""
     if expected and isinstance(given, str):
@@ -108,6 +114,18 @@ def _problem(model: type[BaseModel], document: Document, fault: ErrorDetails) ->
     return Problem(
         Reason.INVALID_VALUE, f"{name}: {message}", where=document.where(path), hint=hint
     )
+
+
+def _is_secret(path: Path) -> bool:
+    """Whether what stands at `path` may be a secret, put there rightly or by mistake."""
+    return any(word in str(part).lower() for part in path for word in _SECRET_PARTS)
+
+
+def _quotable(given: str | int | float) -> str | int | float:
+    """A value as a message may quote it."""
+    if not isinstance(given, str):
+        return given
+    return _KEY_SHAPED.sub("***", _CREDENTIALS.sub("***@", given))
 
 
 def _path_in(document: Document, location: tuple[int | str, ...]) -> Path:

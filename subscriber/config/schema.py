@@ -20,7 +20,9 @@ def _listed(value: object) -> object:
 Listed: TypeAlias = Annotated[
     list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])
 ]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, strict=False)]
+_LONGEST = 315_360_000
+"""Ten years in seconds: what is longer is a mistake, and infinity fits into no message to NATS."""
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST, strict=False)]
 DEFAULT_SUBJECTS = ["sh.keptn.>", "dev.cdevents.>"]
 
 
@@ -123,7 +125,7 @@ class DeliverySpec(Section):
 
     max_age: Seconds = 86_400.0
     """Give up on an event this old and write a dead letter."""
-    stale_after: float = Field(default=0.0, ge=0, strict=False)
+    stale_after: float = Field(default=0.0, ge=0, le=_LONGEST, strict=False)
     """A trigger older than this, with nothing newer for its key, is not sent as it is. 0: off."""
     on_stale: Literal["suppress", "downgrade"] = "suppress"
     """What happens to such a trigger: nothing is sent, or its severity becomes `info`."""
@@ -135,7 +137,7 @@ class DeliverySpec(Section):
     """NATS KV bucket of the alerts we believe to be open or closed."""
     drain_timeout: Seconds = 20.0
     """How long a stop may take."""
-    max_event_bytes: int = Field(default=1_048_576, ge=1024)
+    max_event_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864)
     """Larger events are refused (they become dead letters)."""
 
 
@@ -160,14 +162,14 @@ class Config(Section):
 
     nats: NatsSpec = Field(default_factory=NatsSpec)
     pagerduty: PagerDutySpec = Field(default_factory=PagerDutySpec)
-    services: dict[str, ServiceSpec] = Field(default_factory=dict)
+    services: dict[str, ServiceSpec] = Field(default_factory=dict, max_length=5000)
     """PagerDuty services by name. Left out: one called `default` with the key from the
     environment variable PAGERDUTY_ROUTING_KEY."""
     packs: Listed = Field(default_factory=lambda: ["keptn", "cdevents"])
     """Shipped rule packs that are on. Others are off until they are named, and mostly need other
     `nats.subjects` too: `tekton`, `klt`, `argocd`, `argo-rollouts`, `argo-events`, `generic`
     (docs/packs.md)."""
-    rules: list[RuleSpec] = Field(default_factory=list)
+    rules: list[RuleSpec] = Field(default_factory=list, max_length=2000)
     """Own rules, and shipped ones with changes (`use: pack/rule`)."""
     delivery: DeliverySpec = Field(default_factory=DeliverySpec)
     http: HttpSpec = Field(default_factory=HttpSpec)

@@ -1,7 +1,9 @@
 """YAML 1.2 text -> plain values, remembering where each of them stands.
 
 Rules: duplicate keys, anchors that explode and non-string keys are refused; every refusal is a
-Problem with `file:line:column`. ruamel.yaml does the parsing; this keeps its node positions.
+Problem with `file:line:column`. ruamel.yaml does the parsing; this keeps its node positions. It
+reads about ten thousand values a second, so they are counted while they are read: no text of a
+megabyte takes longer than a few seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -17,7 +20,14 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from subscriber.model import Problem, Reason
 
 Path: TypeAlias = tuple[str | int, ...]
-_MAX_NODES = 200_000
+MAX_CHARACTERS = 1_048_576
+"""Of one text; a Kubernetes ConfigMap holds no more either."""
+MAX_VALUES = 50_000
+"""In one text, those that an alias repeats counted each time. A rule has about fifteen."""
+MAX_DEPTH = 64
+"""Mappings and lists in one another."""
+_MAX_DIGITS = 400
+"""Digits of a number, whatever its base: what is longer is text that lost its quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +58,46 @@ class Document:
             path, key = path[:-1], False
 
 
+class _Bounded(Composer):
+    """ruamel.yaml's composer with an end to width and depth, while it reads."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # legal, and the warning would go past our own errors
+        self._composed = 0
+        self._level = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._composed += 1
+        self._level += 1
+        if self._composed > MAX_VALUES or self._level > MAX_DEPTH:
+            what = (
+                f"more than {MAX_VALUES} values"
+                if self._composed > MAX_VALUES
+                else f"more than {MAX_DEPTH} mappings and lists in one another"
+            )
+            raise ComposerError(None, None, what, self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        return node
+
+
 def parse(text: str, *, name: str) -> Document:
     """Parse one YAML document.
 
     Raises:
-        Problem: INVALID_YAML, with the position of the fault.
+        Problem: INVALID_YAML with the position of the fault, or TOO_LARGE.
     """
     keys: dict[Path, tuple[int, int]] = {}
     values: dict[Path, tuple[int, int]] = {}
+    if len(text) > MAX_CHARACTERS:
+        raise Problem(
+            Reason.TOO_LARGE,
+            f"the text has {len(text)} characters, the limit is {MAX_CHARACTERS}",
+            where=name,
+        )
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Bounded
     try:
         root = yaml.compose(text)
     except MarkedYAMLError as error:
@@ -83,8 +124,8 @@ def parse(text: str, *, name: str) -> Document:
     def build(node: Node, path: Path, parents: frozenset[int]) -> Any:
         nonlocal seen
         seen += 1
-        if seen > _MAX_NODES:
-            raise refuse(node, f"more than {_MAX_NODES} values (anchors that multiply?)")
+        if seen > MAX_VALUES:
+            raise refuse(node, f"more than {MAX_VALUES} values (anchors that multiply?)")
         if id(node) in parents:
             raise refuse(node, "this anchor contains itself")
         values.setdefault(path, spot(node))
@@ -105,6 +146,8 @@ def parse(text: str, *, name: str) -> Document:
         return scalar(node)
 
     def scalar(node: Node) -> Any:
+        if len(node.value) > _MAX_DIGITS and str(node.tag).endswith((":int", ":float")):
+            raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
         try:
             value = scalars.construct_object(node)
         except (YAMLError, ValueError) as error:
