@@ -5,10 +5,10 @@ Rules:
   all whether PagerDuty can have heard the request. When in doubt, it can.
 - A POST is sent once. On a pooled connection that the other side has just closed nobody knows how
   far it got, so that is a ``reset`` for the caller to judge, not something to repeat here.
-- Bodies are never logged (they hold the routing key), redirects never followed, an answer is read
-  up to 64 KiB. Once the status line is there it is the answer, however its body ends.
-- Proxies come from the environment (HTTPS_PROXY, NO_PROXY) or the options; certificates are
-  verified against the system's store, or a CA file of one's own.
+- Bodies are never logged (they hold the routing key), and neither is what the other side said
+  instead of HTTP: it may be an echo. Redirects are never followed, an answer is read up to 64 KiB
+  and never unpacked. Once the status line is there it is the answer, however its body ends.
+- Proxies and certificates: see `outward`.
 
 Requests go straight to httpx's transport interface, here its aiohttp implementation: what
 httpx.AsyncClient adds (cookies, redirects, event hooks) is not wanted and costs half of the speed.
@@ -17,12 +17,10 @@ httpx.AsyncClient adds (cookies, redirects, event hooks) is not wanted and costs
 from __future__ import annotations
 
 import asyncio
-import ssl
+import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from urllib.request import (  # type: ignore[attr-defined]
     getproxies_environment,
     proxy_bypass_environment,
@@ -32,9 +30,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from subscriber.model import Problem, Reason
 from subscriber.pagerduty.request import Reply, Request
 from subscriber.ports.interfaces import PortUnavailable
+from subscriber.ports.outward import proxies, tls_context
 
 MAX_BODY = 64 * 1024
 _REMEMBERED_URLS = 64
@@ -182,59 +180,12 @@ class HttpSender:
                 ssl=self._context,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # We ask for the plain text; a small answer that unpacks to gigabytes is nobody's.
+            auto_decompress=False,
             # We look at the environment ourselves, once: aiohttp does for every request, in a
             # thread, and would send a password from ~/.netrc along.
             trust_env=False,
         )
-
-
-def proxies(option: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Which proxy leads to http and https URLs; ``no`` holds NO_PROXY's list.
-
-    Args:
-        option: a proxy for everything; it wins, and exceptions do not apply to it.
-        environment: as `urllib.request.getproxies_environment` reads it.
-
-    Raises:
-        Problem: a proxy that is not spoken to by HTTP.
-    """
-    found = {"no": "" if option else environment.get("no", "")}
-    for scheme in ("http", "https"):
-        proxy = option or environment.get(scheme) or environment.get("all", "")
-        if not proxy:
-            continue
-        found[scheme] = proxy if "://" in proxy else f"http://{proxy}"
-        if not found[scheme].startswith(("http://", "https://")):
-            raise Problem(
-                Reason.INVALID_VALUE,
-                "only HTTP proxies are supported",
-                where=found[scheme].partition("://")[0],
-                hint="set HTTPS_PROXY to an http:// or https:// URL",
-            )
-    return found
-
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """A verifying context: this CA only, else the system's store, else certifi's.
-
-    Raises:
-        Problem: the file is not readable or holds no certificate.
-    """
-    try:
-        if ca_file:
-            return ssl.create_default_context(cafile=ca_file)
-        paths = ssl.get_default_verify_paths()
-        folder = Path(paths.capath or paths.openssl_capath)
-        if paths.cafile or (folder.is_dir() and any(folder.iterdir())):
-            return ssl.create_default_context()
-        return httpx.create_ssl_context()  # a bare container image: certifi's list
-    except (ssl.SSLError, OSError) as error:
-        raise Problem(
-            Reason.TLS_FAILED,
-            f"the CA file cannot be used: {error.strerror or type(error).__name__}",
-            where=ca_file,
-            hint="it must be a readable PEM file",
-        ) from error
 
 
 async def _read(answer: httpx.Response, body: bytearray) -> None:
@@ -254,7 +205,14 @@ def _fault(error: BaseException | None) -> str:
 
 
 def _detail(error: BaseException | None, request: Request) -> str:
-    """What went wrong, and with which host; aiohttp's texts hold no body."""
-    text = " ".join(str(error).split())[:200] or "no further information"
+    """What went wrong, and with which host, in words that are not the other side's."""
     host = request.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    return f"{host}: {type(error).__name__}: {text}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{host}: the proxy answered {error.status}"
+    if isinstance(error, aiohttp.InvalidURL | httpx.InvalidURL):
+        return f"{host}: {type(error).__name__}"
+    text = " ".join(str(error).split()) or "no further information"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # "Bad status line: b'...": what was not understood follows
+        text = re.split(r"\s*b'|\s*b\"|\s*bytearray\(", error.message)[0].partition("\n")[0]
+    return f"{host}: {type(error).__name__}: {text[:200]}"
