@@ -48,6 +48,7 @@ async def watching(session: Session, meters: Meters, redactor: Redactor) -> None
         config=stage.setup.config,
         meters=meters,
         clock=SystemClock(),
+        seen=stage.seen,
         accepted=lambda setup: redactor.learn(secrets_of(setup)),
     ).run()
 

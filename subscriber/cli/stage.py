@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from subscriber.cli.console import read_config
@@ -23,6 +23,7 @@ from subscriber.service import options
 from subscriber.service.app import Setup
 from subscriber.service.digest import digest_of
 from subscriber.service.keys import ROUTING_KEY_VARIABLE, resolve_accounts
+from subscriber.service.reload import Signature, signature, watched_files
 from subscriber.service.rulebook import load_rules, service_names
 from subscriber.simulator import Simulator, SimulatorConfig, running
 
@@ -36,12 +37,14 @@ class Stage:
         embedded: the nats-server of our own, or None.
         simulator: PagerDuty's stand-in, or None when the real one is used.
         config_file: where the configuration came from, or None.
+        seen: the states of its files before they were read.
     """
 
     setup: Setup
     embedded: EmbeddedNats | None
     simulator: Simulator | None
     config_file: Path | None
+    seen: Signature = field(default_factory=dict)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -101,7 +104,10 @@ async def staged(
     Raises:
         Problem: anything wrong with the configuration, keys, or what is started.
     """
+    seen = signature([config_file] if config_file else [])
     config, document, folder = read_config(config_file)
+    if config_file:
+        seen = signature(watched_files(config_file, config)) | seen
     rules = load_rules(config, document, folder=folder)
     accounts = None
     if not simulate:
@@ -139,6 +145,7 @@ async def staged(
             embedded=server,
             simulator=simulator,
             config_file=config_file,
+            seen=seen,
         )
 
 

@@ -152,6 +152,54 @@ def test_the_symlink_swap_of_a_configmap_is_seen(tmp_path: Path) -> None:
     assert signature(files) != before
 
 
+def test_a_change_while_it_is_read_is_not_lost(world: World) -> None:
+    """Kubernetes turns the links of several mounts round within one moment."""
+    load = world.reload.load
+
+    def slow() -> Setup:
+        setup = load()
+        world.reload.load = load
+        world.write(GOOD.format(name="written-meanwhile"))
+        return setup
+
+    world.reload.load = slow
+    world.write(GOOD.format(name="second-rule"))
+    assert world.reload.look()
+    assert names(world.service.setups[-1].rules) == ["second-rule"]
+    assert world.reload.look()
+    assert names(world.service.setups[-1].rules) == ["written-meanwhile"]
+    assert not world.reload.look()
+
+
+def test_a_change_between_reading_and_watching_is_not_lost(world: World) -> None:
+    """The service waits for NATS in between, up to a minute."""
+    seen = signature(watched_files(world.file, world.reload.config))
+    world.write(GOOD.format(name="while-nats-was-away"))
+    late = Reload(
+        load=world.reload.load,
+        files=world.reload.files,
+        service=world.reload.service,
+        config=world.reload.config,
+        meters=Meters(),
+        clock=ManualClock(),
+        seen=seen,
+    )
+    assert late.look()
+    assert not late.look()
+
+
+def test_what_a_configuration_lacked_may_come_later(world: World, tmp_path: Path) -> None:
+    """A file that only the rejected configuration names is not watched, but tried again."""
+    world.write(GOOD.format(name="second-rule").replace("body_file: b", "body_file: late"))
+    assert not world.reload.look()
+    assert not any(world.reload.look() for _ in range(40))
+    assert world.reloads("rejected") == 1  # said once
+    (tmp_path / "late").write_text('{"summary": "s", "severity": "info"}')
+    assert any(world.reload.look() for _ in range(15))
+    assert world.service.config_fault == ""
+    assert names(world.service.setups[-1].rules) == ["second-rule"]
+
+
 def test_keys_and_bodies_belong_to_what_is_watched() -> None:
     config = Config.model_validate(
         {
