@@ -123,6 +123,10 @@ class Journal:
     def __init__(self) -> None:
         self._log = structlog.get_logger("outcome")
 
+    def minds_skipped(self) -> bool:
+        """Skipped events are written at the level ``debug`` only."""
+        return bool(self._log.is_enabled_for(_LEVELS[OutcomeKind.SKIPPED]))
+
     def note(self, report: Report) -> None:
         """Write the line."""
         outcome = report.outcome

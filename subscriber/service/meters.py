@@ -138,7 +138,7 @@ class Meters:
         self._since_receipt = self._histogram("receipt_to_delivery_seconds")
         self._call_seconds = self._histogram("pagerduty_call_seconds")
         self.received_at = 0.0
-        """When the last message came, seconds since 1970; written by whoever takes it."""
+        """When the last message came, seconds since 1970."""
         self._services: tuple[str, ...] = ()
         self._delivered_at: dict[str, float] = {}
         self._config_good = True
@@ -183,6 +183,26 @@ class Meters:
         self._config_good = False
 
     # -- what happens ------------------------------------------------------------------------
+
+    def came(self, count: int, *, again: int, nobodys: int, now: float) -> None:
+        """Count messages taken from NATS in one turn of the event loop.
+
+        Args:
+            count: all of them.
+            again: those that had been delivered before.
+            nobodys: those that no rule asks for and that nobody gets a report of.
+            now: when the turn began, seconds since 1970.
+        """
+        self.received_at = now
+        self.received.inc(count)
+        if again:
+            self.redelivered.inc(again)
+        if nobodys:
+            self._outcomes.of(OutcomeKind.SKIPPED, Reason.NO_RULE_MATCHED).inc(nobodys)
+
+    def minds_skipped(self) -> bool:
+        """Not one by one: `came` counts them."""
+        return False
 
     def note(self, report: Report) -> None:
         """Count one outcome."""

@@ -1,8 +1,10 @@
 """The pump: takes messages, has them said, and ends each of them exactly once.
 
 Rules: nothing is acknowledged before it is delivered, deliberately skipped or written to the dead
-letters; a message we cannot finish goes back with a delay. Every message in hand is a task of its
-own, and the source never hands over more than the capacity. A message held long is reported in
+letters; a message we cannot finish goes back with a delay. A message that no rule asks for is
+looked at, acknowledged and counted on the spot: nearly all of them are (0.9 us beside the look
+itself; a task and a report for each took 25). Every other message in hand is a task of its own, and
+the source never hands over more than the capacity. A message held long is reported in
 progress so that no other replica takes it. A fault of our own (a bug) is logged with its trace,
 tried again, and dead-lettered in the end: it never stops the loop.
 """
@@ -36,7 +38,7 @@ from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailabl
 from subscriber.rules import Arrival, Trace, plan
 from subscriber.service.book import Book
 from subscriber.service.meters import Meters
-from subscriber.service.report import Observer, Report
+from subscriber.service.report import Observers, Report
 
 Deliver = Callable[[Intent, Envelope, Book], Awaitable[Outcome]]
 
@@ -78,7 +80,7 @@ class Pump:
         book: Book,
         deliver: Deliver,
         dead_letters: DeadLetters,
-        observer: Observer,
+        observer: Observers,
         meters: Meters,
         clock: Clock,
         size_limit: int,
@@ -96,6 +98,11 @@ class Pump:
         self._tasks: dict[asyncio.Task[None], _Work] = {}
         self._keepalive: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("pump")
+        # Of the messages that came in this turn of the event loop: how many, when the turn began,
+        # and whether somebody wants a report of those that no rule asks for.
+        self._came = self._came_again = self._nobodys = 0
+        self._turn_began = 0.0
+        self._minds_skipped = False
 
     async def start(self, *, capacity: int) -> None:
         """Begin to take messages; may be tried again when the source is not there."""
@@ -144,26 +151,39 @@ class Pump:
     # -- one message -------------------------------------------------------------------------
 
     def _take(self, held: Held) -> None:
-        self._meters.received.inc()
-        began = self._meters.received_at = self._clock.now()
-        if held.envelope.delivery_count > 1:
-            self._meters.redelivered.inc()
-        work = _Work(held=held, book=self._book, began=began)
+        if not self._came:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+            self._turn_began = self._clock.now()
+            self._minds_skipped = self._observer.minds_skipped()
+        self._came += 1
+        if held.redelivered:
+            self._came_again += 1
+        if self._is_nobodys(held):
+            held.ack_nowait()
+            if self._minds_skipped:
+                self._observer.note(
+                    Report(outcome=_NOBODYS, envelope=held.envelope, now=self._turn_began)
+                )
+            else:
+                self._nobodys += 1
+            return
+        work = _Work(held=held, book=self._book, began=self._clock.now())
         task = asyncio.get_running_loop().create_task(self._handle(work))
         self._tasks[task] = work
         task.add_done_callback(self._forget)
+
+    def _end_turn(self) -> None:
+        self._meters.came(
+            self._came, again=self._came_again, nobodys=self._nobodys, now=self._turn_began
+        )
+        self._came = self._came_again = self._nobodys = 0
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
 
     async def _handle(self, work: _Work) -> None:
         try:
-            if not self._concerns(work):
-                work.reports.append(self._report(work, _skipped(Reason.NO_RULE_MATCHED)))
-                settlement = settle(())
-            else:
-                settlement = await self._process(work)
-            await self._end(work, settlement)
+            await self._end(work, await self._process(work))
         except PortUnavailable as error:
             self._meters.postponed.inc()
             self._log.warning(
@@ -175,12 +195,15 @@ class Pump:
         except Exception:
             await self._stumbled(work)
 
-    def _concerns(self, work: _Work) -> bool:
-        """Whether a rule may want it; a cheap look, for most events are nobody's concern."""
-        if len(work.envelope.data) > self._size_limit:
-            return True
-        event_type = peek_type(work.envelope)
-        return event_type is None or bool(work.book.rules.concerning(event_type))
+    def _is_nobodys(self, held: Held) -> bool:
+        """Whether no rule can want it; a cheap look, for most events are nobody's concern."""
+        if len(held.data) > self._size_limit:
+            return False
+        try:
+            event_type = peek_type(held)
+            return event_type is not None and not self._book.rules.concerning(event_type)
+        except Exception:  # a bug of ours will show where bugs are dealt with
+            return False
 
     async def _process(self, work: _Work) -> Settlement:
         """Read, plan and deliver everything in the message."""
@@ -312,6 +335,9 @@ class Pump:
                         await work.held.in_progress()
                     except PortUnavailable:
                         break
+
+
+_NOBODYS = Outcome(kind=OutcomeKind.SKIPPED, reason=Reason.NO_RULE_MATCHED)
 
 
 def _skipped(reason: Reason, detail: str = "") -> Outcome:

@@ -1,14 +1,15 @@
 """Report: one line of what happened, for the log, the metrics and whoever watches.
 
 Rules: exactly one report per end of an event or intent; observers get it on the event loop, must
-be quick and must not raise. A report holds no secret: intents name services, never keys.
+be quick and must not raise. The one exception are messages that no rule asks for: where nobody
+minds them, nobody is told of each. A report holds no secret: intents name services, never keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from subscriber.model import Envelope, Event, Outcome
 
@@ -41,11 +42,26 @@ class Observer(Protocol):
         """One thing has ended."""
 
 
+@runtime_checkable
+class Choosy(Observer, Protocol):
+    """An observer that can do without the reports of messages that no rule asks for."""
+
+    def minds_skipped(self) -> bool:
+        """Whether it wants them at present; asked about once per turn of the event loop."""
+
+
 class Observers:
     """Tells several observers, in order."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
+        self._choosy = tuple(one for one in self._observers if isinstance(one, Choosy))
+
+    def minds_skipped(self) -> bool:
+        """Whether any of them wants the reports of messages that no rule asks for."""
+        if len(self._choosy) < len(self._observers):
+            return True
+        return any(observer.minds_skipped() for observer in self._choosy)
 
     def note(self, report: Report) -> None:
         """Pass the report on."""

@@ -117,9 +117,8 @@ class PulledMessage:
     def envelope(self) -> Envelope:
         """What arrived; made when first asked for."""
         if self._envelope is None:
-            self._envelope = _envelope(
-                self._subject.decode(), self.data, self.headers, self._facts, self._binding
-            )
+            subject = self._subject.decode(errors="replace")
+            self._envelope = _envelope(subject, self.data, self.headers, self._facts, self._binding)
         return self._envelope
 
     async def ack(self) -> None:
