@@ -54,6 +54,7 @@ def nats_options(
         user=nats.user or environment.get("NATS_USER", ""),
         password=secret("NATS_PASSWORD", nats.password_file),
         token=secret("NATS_TOKEN", nats.token_file),
+        tls=tls is not None,
         tls_ca_file=path(tls.ca_file) if tls else "",
         tls_cert_file=path(tls.cert_file) if tls else "",
         tls_key_file=path(tls.key_file) if tls else "",

@@ -3,8 +3,8 @@
 Rules: `dial` ends within a known time, leaves nothing open when it fails, and tells refusals (a
 wrong password, a certificate: trying again cannot help; `Problem`) from absence
 (`PortUnavailable`).
-With TLS asked for, credentials never travel in the clear: nats-py encrypts only when the server
-says so, and we refuse to go on when it does not.
+With TLS asked for, credentials never travel in the clear, by TCP or WebSocket: nats-py encrypts
+only when the server says so, and we refuse to go on when it does not.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.exchange import describe
 from subscriber.ports.nats.options import NatsOptions
+from subscriber.ports.outward import tls_context
 from subscriber.ports.nats.wire import WireClient
 
 ServerChoice = Callable[[list[Server], dict[str, Any]], tuple[Server | None, float]]
@@ -65,8 +66,7 @@ class GuardedClient(WireClient):
 
     def _connect_command(self) -> bytes:
         # The last moment before CONNECT, which carries the credentials, is written.
-        writer = getattr(self._transport, "_io_writer", None)
-        if self._wants_tls and writer is not None and not writer.get_extra_info("ssl_object"):
+        if self._wants_tls and not self._is_encrypted():
             raise PlaintextRefused
         command: bytes = super()._connect_command()
         return command
@@ -85,6 +85,13 @@ class GuardedClient(WireClient):
         if self.is_connected and self._reading_task is asyncio.current_task():
             await self._error_cb(ReaderDied())
             await self._process_op_err(ReaderDied())
+
+    def _is_encrypted(self) -> bool:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            return writer.get_extra_info("ssl_object") is not None
+        # a WebSocket shows no socket; its URL decided
+        return self._current_server is not None and self._current_server.uri.scheme == "wss"
 
     def is_beyond_hope(self) -> bool:
         """Closed for good, or disconnected with nobody trying to reconnect."""
@@ -135,6 +142,13 @@ def check(options: NatsOptions) -> ssl.SSLContext | None:
                 where=_without_credentials(server),
                 hint="write it as nats://host:4222 or tls://host:4222",
             )
+        if options.wants_tls and parts.scheme == "ws":
+            raise Problem(
+                Reason.TLS_FAILED,
+                "TLS is asked for, and ws:// is not encrypted",
+                where=_without_credentials(server),
+                hint="write wss://, or leave the TLS options out",
+            )
     files = (options.credentials_file, options.nkey_seed_file, options.tls_ca_file)
     for path in (*files, options.tls_cert_file, options.tls_key_file):
         _readable(path)
@@ -157,7 +171,7 @@ def _tls_context(options: NatsOptions) -> ssl.SSLContext | None:
     if not (options.wants_tls or options.tls_insecure):
         return None
     try:
-        context = ssl.create_default_context(cafile=options.tls_ca_file or None)
+        context = tls_context(options.tls_ca_file)
         if options.tls_cert_file:
             context.load_cert_chain(options.tls_cert_file, options.tls_key_file or None)
     except (ssl.SSLError, OSError) as error:

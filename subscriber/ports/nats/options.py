@@ -22,6 +22,7 @@ class NatsOptions:
         user, password, token: the other ways to authenticate.
         tls_ca_file, tls_cert_file, tls_key_file: PEM files; with a certificate it is mutual TLS.
         tls_hostname: name to verify instead of the URL's host.
+        tls: encrypt also when nothing else here says so.
         tls_insecure: do not verify the server's certificate (never outside a laboratory).
         connect_timeout: limit of one connection attempt.
         startup_timeout: how long an absent server is waited for at start before we give up.
@@ -43,6 +44,7 @@ class NatsOptions:
     tls_cert_file: str = ""
     tls_key_file: str = ""
     tls_hostname: str = ""
+    tls: bool = False
     tls_insecure: bool = False
     connect_timeout: float = 5.0
     startup_timeout: float = 30.0
@@ -56,7 +58,8 @@ class NatsOptions:
     def wants_tls(self) -> bool:
         """Whether anything here says that the connection must be encrypted."""
         return bool(
-            self.tls_ca_file
+            self.tls
+            or self.tls_ca_file
             or self.tls_cert_file
             or self.tls_hostname
             or any(server.startswith(("tls://", "wss://")) for server in self.servers)
