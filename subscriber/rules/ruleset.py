@@ -1,13 +1,15 @@
-"""Rules made ready: every template compiled, every glob prepared, every fault found at start.
+"""Rules made ready: every glob prepared, every template compiled, every fault found at start.
 
 Rules: compiling is pure (texts come in as arguments) and reports all faults of all rules together,
 each with `file:line:column`. A RuleSet never changes; a new configuration makes a new one.
+Templates of shipped rules were proven when they were shipped: they compile when they are first
+used, or when `RuleSet.prepare` gets to them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,12 +33,14 @@ class RuleSource:
         spec: the rule as written, `use` already laid over.
         body_text: content of `body_file`, or None.
         body_name: its name for messages.
+        proven: whether its templates are known to compile, so that they need not at start.
         origins: where fields were written: (document, path prefix, fields), the first match wins.
     """
 
     spec: RuleSpec
     body_text: str | None = None
     body_name: str = ""
+    proven: bool = False
     origins: tuple[tuple[Document, tuple[str | int, ...], frozenset[str]], ...] = ()
 
     def where(self, *path: str | int) -> str:
@@ -63,6 +67,7 @@ class Rule:
     body_file: Template | None = field(repr=False)
     body: Leaf | None = field(repr=False)
     page_on_render_error: bool = True
+    templates: tuple[Template | Expression, ...] = field(default=(), repr=False)
 
     def concerns(self, event_type: str) -> bool:
         """Whether one of the rule's type globs matches."""
@@ -85,6 +90,13 @@ class RuleSet:
         self.services = frozenset(services)
         self.client = client
         self._by_type: dict[str, tuple[Rule, ...]] = {}
+
+    def prepare(self) -> Iterator[str]:
+        """Compile what was put off, one template between two yields of a rule's name."""
+        for rule in self.rules:
+            for template in rule.templates:
+                template.prepare()
+                yield rule.name
 
     def concerning(self, event_type: str) -> tuple[Rule, ...]:
         """The rules whose type globs match, remembered per type (bounded)."""
@@ -147,6 +159,7 @@ class _Compiler:
         self._faults = faults
         self._dialect = source.spec.dialect or "go"
         self._missing = source.spec.missing or "error"
+        self._templates: list[Template | Expression] = []
 
     def rule(self, ordinal: int) -> Rule:
         spec = self._spec
@@ -175,6 +188,7 @@ class _Compiler:
             body_file=self._body_file(),
             body=None if spec.body is None else self._leaf(spec.body, ("body",)),
             page_on_render_error=spec.on_render_error != "dead-letter",
+            templates=tuple(self._templates),  # the ones of all fields above
         )
 
     # -- faults ------------------------------------------------------------------------------
@@ -225,15 +239,18 @@ class _Compiler:
         if text is None:
             return None
         try:
-            return compile_expression(
+            condition = compile_expression(
                 bare(text),
                 name=f"{self._source.where('when')} when",
                 dialect=self._dialect,
                 missing=self._missing,
+                postponed=self._source.proven,
             )
         except TemplateError as error:
             self._template_fault(error, ("when",))
             return None
+        self._templates.append(condition)
+        return condition
 
     def _leaf(self, node: Any, path: tuple[str | int, ...]) -> Leaf:
         """A function from the event document to the value; constants cost nothing."""
@@ -252,10 +269,12 @@ class _Compiler:
                 dialect=self._dialect,
                 context="text",
                 missing=self._missing,
+                postponed=self._source.proven,
             )
         except TemplateError as error:
             self._template_fault(error, path)
             return lambda document: None
+        self._templates.append(template)
         return template.value
 
     def _body_file(self) -> Template | None:
@@ -276,9 +295,16 @@ class _Compiler:
             )
             return None
         try:
-            return compile(
-                text, name=name, dialect=self._dialect, context="json", missing=self._missing
+            template = compile(
+                text,
+                name=name,
+                dialect=self._dialect,
+                context="json",
+                missing=self._missing,
+                postponed=self._source.proven,
             )
         except TemplateError as error:
             self._faults.append(error)
             return None
+        self._templates.append(template)
+        return template

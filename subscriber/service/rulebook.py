@@ -1,12 +1,13 @@
 """Where rules are on disk: shipped packs, the user's file, and body files beside either.
 
 Rules: reading happens here, meaning in `rules/`. A shipped rule that the configuration `use`s takes
-the place of the default one; everything else in the listed packs stays on as shipped.
+the place of the default one; everything else in the listed packs stays on as shipped. Only what is
+asked for is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -30,17 +31,18 @@ _MAX_FILE = 1_048_576
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippedRule:
-    """One folder `templates/<pack>/<rule>/`."""
+    """One folder `templates/<pack>/<rule>/`; `proven` when our own tests have compiled it."""
 
     name: str
     folder: Path
     spec: RuleSpec
     document: Document
+    proven: bool = False
 
     @property
     def pack(self) -> str:
-        """The pack's name: the part before the slash."""
-        return self.name.split("/", 1)[0]
+        """The pack's name."""
+        return pack_of(self.name)
 
 
 def packs_folder() -> Path:
@@ -49,20 +51,52 @@ def packs_folder() -> Path:
     return inside if inside.is_dir() else inside.parent.parent / "templates"
 
 
+class Packs(Mapping[str, ShippedRule]):
+    """The shipped rules by name, in alphabetical order; each is read when it is asked for.
+
+    Asking for one raises Problem when its file is broken (its place is in the text).
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: packs of somebody else, instead of those that are shipped."""
+        self._root = packs_folder() if folder is None else folder
+        self._proven = folder is None
+        self._paths = {
+            f"{path.parent.parent.name}/{path.parent.name}": path
+            for path in sorted(self._root.glob("*/*/rule.yaml"))
+        }
+        self._read: dict[str, ShippedRule] = {}
+
+    def __getitem__(self, name: str) -> ShippedRule:
+        found = self._read.get(name)
+        if found is None:
+            path = self._paths[name]
+            shown = f"{self._root.name}/{name}/rule.yaml"
+            spec, document = load_rule(_read(path, shown), name=shown, label=name)
+            found = self._read[name] = ShippedRule(
+                name=name, folder=path.parent, spec=spec, document=document, proven=self._proven
+            )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
 def load_packs(folder: Path | None = None) -> dict[str, ShippedRule]:
-    """Every shipped rule by name, in alphabetical order.
+    """Every shipped rule by name, in alphabetical order, all of them read.
 
     Raises:
         Problem: a rule file is broken (its place is in the text).
     """
-    root = packs_folder() if folder is None else folder
-    found: dict[str, ShippedRule] = {}
-    for path in sorted(root.glob("*/*/rule.yaml")):
-        name = f"{path.parent.parent.name}/{path.parent.name}"
-        shown = f"{root.name}/{name}/rule.yaml"
-        spec, document = load_rule(_read(path, shown), name=shown, label=name)
-        found[name] = ShippedRule(name=name, folder=path.parent, spec=spec, document=document)
-    return found
+    return dict(Packs(folder))
+
+
+def pack_of(name: str) -> str:
+    """The pack of a shipped rule: the part of its name before the slash."""
+    return name.split("/", 1)[0]
 
 
 def rule_sources(
@@ -83,7 +117,7 @@ def rule_sources(
     Returns:
         the rules that were found, and the faults: unknown packs or rules, missing body files.
     """
-    shipped = load_packs() if packs is None else packs
+    shipped = Packs() if packs is None else packs
     faults: list[Problem] = []
     sources: list[RuleSource] = []
     taken: set[str] = set()
@@ -97,7 +131,7 @@ def rule_sources(
                 faults.append(_unknown_rule(spec.use, shipped, document, index))
                 continue
         sources.append(_own_source(spec, document, ("rules", index), base, here, faults))
-    known_packs = sorted({rule.pack for rule in shipped.values()})
+    known_packs = sorted(set(map(pack_of, shipped)))
     for index, pack in enumerate(config.packs):
         if pack not in known_packs:
             where = document.where(("packs", index)) if document else "packs"
@@ -106,7 +140,7 @@ def rule_sources(
                 Problem(Reason.UNKNOWN_RULE, f"no pack is called {pack!r}", where=where, hint=hint)
             )
     default = [
-        rule for rule in shipped.values() if rule.pack in config.packs and rule.name not in taken
+        shipped[name] for name in shipped if pack_of(name) in config.packs and name not in taken
     ]
     if (
         config.services
@@ -182,7 +216,10 @@ def _unknown_rule(
 def _shipped_source(rule: ShippedRule, faults: list[Problem]) -> RuleSource:
     origins = ((rule.document, (), frozenset(rule.spec.model_fields_set)),)
     return _with_body(
-        RuleSource(spec=rule.spec, origins=origins), rule.folder, _shown(rule.folder), faults
+        RuleSource(spec=rule.spec, origins=origins, proven=rule.proven),
+        rule.folder,
+        _shown(rule.folder),
+        faults,
     )
 
 

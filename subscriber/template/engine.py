@@ -1,11 +1,16 @@
 """The engine: compile a template once, render it for every event.
 
 Rules: compiling does everything that does not need the event; what is rendered in JSON context is
-JSON, proven when it is compiled or parsed once when it is rendered.
+JSON, proven when it is compiled or parsed once when it is rendered. A text that is known to compile
+may be `postponed`: it compiles when it is first used, or when `prepare` is called. Only code is
+kept; a tree is made again from the text in the rare case that somebody asks for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
 from jinja2 import nodes
@@ -64,22 +69,64 @@ class Source(Protocol):
         """The offset of a node by its `lineno`, moved by an index into its text."""
 
 
-class Template:
-    """A compiled template; safe to share between threads and tasks."""
+class _Whole:
+    """A whole template as code.
+
+    Attributes:
+        built: the code.
+        main, calls: the same, as a rendering wants them.
+        collect: joins the pieces.
+        parse: whether the result must be parsed to know that it is JSON.
+        indexed: whether it must be when a range with two variables went through a map.
+    """
+
+    __slots__ = ("built", "calls", "collect", "indexed", "main", "parse")
 
     def __init__(self, source: Source, context: Context) -> None:
-        self.name = source.name
-        self.source = source.source
-        self._front = source
+        self.built = built = _build(source, context, trace=False)
+        self.main = built.main
+        self.calls = {key: program.start for key, program in built.calls.items()}
+        self.collect = collect_nested if built.calls else collect
+        self.parse = not built.proven
+        self.indexed = built.indexed
+
+
+class Template:
+    """A template, compiled or about to be; safe to share between threads and tasks."""
+
+    def __init__(
+        self, source: str, *, name: str, context: Context, front: Callable[[], Source]
+    ) -> None:
+        self.name = name
+        self.source = source
+        self._front = front
         self._context = context
-        self._built = built = _build(source, context, trace=False)
-        self._main = built.main
-        self._calls = {key: program.start for key, program in built.calls.items()}
-        self._collect = collect_nested if built.calls else collect
-        self._parse = not built.proven
-        self._indexed = built.indexed
-        typed = source.typed()
-        self._typed = None if typed is None else Expression(source, typed)
+
+    def prepare(self) -> None:
+        """Compile what `value` needs, unless that is done.
+
+        Raises:
+            TemplateError: TEMPLATE_SYNTAX or TEMPLATE_LIMIT.
+        """
+        if self._typed is None:
+            _ = self._whole
+
+    @cached_property
+    def _typed(self) -> Expression | None:
+        """The only action of the template; whoever asks for it will want the whole otherwise."""
+        with _deep(self.source, self.name):
+            source = self._front()
+            tree = source.typed()
+            if tree is None:
+                if "_whole" not in self.__dict__:
+                    self._whole = _Whole(source, self._context)
+                return None
+            return Expression.of(source, tree)
+
+    @cached_property
+    def _whole(self) -> _Whole:
+        with _deep(self.source, self.name):
+            return _Whole(self._front(), self._context)
 
     def render(self, data: Json, *, now: float | None = None) -> str:
         """Render to text.
@@ -93,19 +140,20 @@ class Template:
             TemplateError: TEMPLATE_EXECUTION or TEMPLATE_LIMIT.
         """
         root: Any = MISSING if data is None else data
-        run = Run(now, data.get("time") if isinstance(data, dict) else None, self._calls)
+        whole = self._whole
+        run = Run(now, data.get("time") if isinstance(data, dict) else None, whole.calls)
         try:
-            text = self._collect(self._main.start(run, root))
+            text = whole.collect(whole.main.start(run, root))
         except Exception as error:
-            raise self._built.explain(error) from error
+            raise whole.built.explain(error) from error
         text = clean(text)
-        if self._parse or (run.keyed and self._indexed):
+        if whole.parse or (run.keyed and whole.indexed):
             try:
                 decode_json(text)
             except (ValueError, RecursionError) as error:
-                built = _build(self._front, self._context, trace=True)
+                built = _build(self._front(), self._context, trace=True)
                 pieces = built.begin(root, now)
-                raise broken_json(self._built, built, text, pieces) from error
+                raise broken_json(whole.built, built, text, pieces) from error
         return text
 
     def value(self, data: Json, *, now: float | None = None) -> Json:
@@ -114,27 +162,38 @@ class Template:
         ``{{.data.evaluation.score}}`` gives the number, ``{{.data.labels}}`` the map (a missing
         key None); anything else gives the rendered text.
         """
-        if self._typed is None:
-            return self.render(data, now=now)
-        return self._typed.value(data, now=now)
+        typed = self._typed
+        return self.render(data, now=now) if typed is None else typed.value(data, now=now)
 
 
 class Expression:
-    """A compiled condition."""
+    """A condition, compiled or about to be."""
 
-    def __init__(self, source: Source, tree: nodes.Template) -> None:
-        self.name = source.name
-        self.source = source.source
-        main = _compiled(source, tree)
-        self._built = Built(
-            name=self.name,
-            source=self.source,
-            main=main,
-            calls={},
-            proven=True,
-            indexed=False,
-            offset_of=source.offset_of,
-        )
+    def __init__(self, source: str, *, name: str, make: Callable[[], Built]) -> None:
+        self.name = name
+        self.source = source
+        self._make = make
+
+    @classmethod
+    def of(cls, source: Source, tree: nodes.Template) -> Expression:
+        """One that is compiled at once."""
+        built = _single(source, tree)
+        made = cls(source.source, name=source.name, make=lambda: built)
+        made.prepare()
+        return made
+
+    def prepare(self) -> None:
+        """Compile, unless that is done.
+
+        Raises:
+            TemplateError: TEMPLATE_SYNTAX or TEMPLATE_LIMIT.
+        """
+        _ = self._built
+
+    @cached_property
+    def _built(self) -> Built:
+        with _deep(self.source, self.name):
+            return self._make()
 
     def test(self, data: Json, *, now: float | None = None) -> bool:
         """Whether the expression is true for the data, by the dialect's own idea of truth.
@@ -155,6 +214,19 @@ class Expression:
         except Exception as error:
             raise self._built.explain(error) from error
         return None if value is MISSING else value
+
+
+def _single(source: Source, tree: nodes.Template) -> Built:
+    """The code of an expression."""
+    return Built(
+        name=source.name,
+        source=source.source,
+        main=_compiled(source, tree),
+        calls={},
+        proven=True,
+        indexed=False,
+        offset_of=source.offset_of,
+    )
 
 
 def _compiled(source: Source, tree: nodes.Template) -> Program:
@@ -214,6 +286,7 @@ def compile(
     dialect: Dialect = "go",
     context: Context = "text",
     missing: Missing = "error",
+    postponed: bool = False,
 ) -> Template:
     """Compile a template.
 
@@ -224,15 +297,21 @@ def compile(
         context: ``json`` escapes every value for the place it is written to and checks the result.
         missing: what a missing key does: ``error`` refuses, ``default`` prints ``<no value>``
             (Go) or nothing (Jinja), ``zero`` is Go's missingkey=zero.
+        postponed: compile it when it is first used; its faults come up only then.
 
     Raises:
         TemplateError: TEMPLATE_SYNTAX.
     """
     front: type[GoSource] | type[JinjaSource] = GoSource if dialect == "go" else JinjaSource
-    try:
-        return Template(front(source, name, environment(dialect, missing), missing), context)
-    except RecursionError:
-        raise _too_deep(source, name) from None
+    template = Template(
+        source,
+        name=name,
+        context=context,
+        front=lambda: front(source, name, environment(dialect, missing), missing),
+    )
+    if not postponed:
+        template.prepare()
+    return template
 
 
 def compile_expression(
@@ -241,17 +320,34 @@ def compile_expression(
     name: str = "when",
     dialect: Dialect = "go",
     missing: Missing = "error",
+    postponed: bool = False,
 ) -> Expression:
     """Compile a condition: a Go pipeline or a Jinja expression, without braces.
+
+    Args:
+        source, name, dialect, missing, postponed: as for `compile`.
 
     Raises:
         TemplateError: TEMPLATE_SYNTAX.
     """
     front: type[GoCondition] | type[JinjaCondition]
     front = GoCondition if dialect == "go" else JinjaCondition
-    try:
+
+    def make() -> Built:
         made = front(source, name, environment(dialect, missing), missing)
-        return Expression(made, made.typed())
+        return _single(made, made.typed())
+
+    expression = Expression(source, name=name, make=make)
+    if not postponed:
+        expression.prepare()
+    return expression
+
+
+@contextmanager
+def _deep(source: str, name: str) -> Iterator[None]:
+    """What is nested deeper than Python can go is a TemplateError."""
+    try:
+        yield
     except RecursionError:
         raise _too_deep(source, name) from None
 

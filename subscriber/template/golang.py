@@ -62,7 +62,8 @@ class GoSource:
             missing=self.missing,
         )
 
-    def offset_of(self, line: int, index: int, text: str) -> int:
+    @staticmethod
+    def offset_of(line: int, index: int, text: str) -> int:
         """The offset of a node: its `lineno` is just that, plus one."""
         return line - 1 + index
 

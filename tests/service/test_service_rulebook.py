@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from subscriber.config import Config, ConfigError, load_config
-from subscriber.service.rulebook import load_packs, load_rules, rule_sources
+from subscriber.model import Problem
+from subscriber.rules import compile_rules
+from subscriber.service.rulebook import Packs, load_packs, load_rules, rule_sources
 
 
 def faults(text: str, folder: Path) -> list[str]:
@@ -35,6 +37,39 @@ def test_the_packs_that_are_off_are_good_too() -> None:
     shipped = load_packs()
     on = [name for name, rule in shipped.items() if rule.spec.enabled]
     assert names(f"packs: {sorted({rule.pack for rule in shipped.values()})}") == on
+
+
+def test_every_shipped_template_compiles_and_waits_until_it_is_asked_for() -> None:
+    packs = sorted({rule.pack for rule in load_packs().values()})
+    config = Config(packs=packs)
+    rules = load_rules(config)
+    prepared = list(rules.prepare())  # raises where a shipped template is broken
+    assert set(prepared) == {rule.name for rule in rules.rules if rule.templates}
+    assert len(prepared) > len(rules.rules)
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    for name, text in (("good", "types: [a.b]\naction: trigger\n"), ("broken", "types: [")):
+        (tmp_path / "pack" / name).mkdir(parents=True)
+        (tmp_path / "pack" / name / "rule.yaml").write_text(text)
+    packs = Packs(tmp_path)
+    assert list(packs) == ["pack/broken", "pack/good"]
+    assert packs["pack/good"].spec.types == ["a.b"]
+    assert packs["pack/good"] is packs["pack/good"]
+    assert not packs["pack/good"].proven
+    with pytest.raises(Problem, match=r"rule\.yaml"):
+        packs["pack/broken"]
+
+
+def test_a_template_of_ones_own_is_compiled_at_once(tmp_path: Path) -> None:
+    (tmp_path / "pack" / "mine").mkdir(parents=True)
+    (tmp_path / "pack" / "mine" / "rule.yaml").write_text(
+        'types: [a.b]\naction: "{{if .x}}trigger"\n'
+    )
+    sources, none = rule_sources(Config(packs=["pack"]), packs=Packs(tmp_path))
+    assert not none
+    with pytest.raises(ConfigError, match="pack/mine"):
+        compile_rules(sources, ["default"])
 
 
 def test_packs_are_switched_on_by_naming_them() -> None:

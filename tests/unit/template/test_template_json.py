@@ -190,7 +190,7 @@ PRINTED = "(printed)"
 @lru_cache(maxsize=16)
 def traced(source: str) -> Built:
     """The body compiled so that its pieces know where they come from."""
-    return _build(compile(source, context="json", missing="default")._front, "json", trace=True)
+    return _build(compile(source, context="json", missing="default")._front(), "json", trace=True)
 
 
 @lru_cache(maxsize=64)
@@ -391,12 +391,12 @@ def test_a_form_or_a_url_is_text(source: str) -> None:
 
 
 def test_a_straight_body_is_proven_and_never_parsed() -> None:
-    assert compile('{"a": "{{.v}}", "b": [{{.v}}]}', context="json")._parse is False
-    assert compile("[{{range .l}}{{.}},{{end}}1]", context="json")._parse is False
-    assert compile("[{{range .l}}{{.}},{{end}}]", context="json")._parse is True
+    assert compile('{"a": "{{.v}}", "b": [{{.v}}]}', context="json")._whole.parse is False
+    assert compile("[{{range .l}}{{.}},{{end}}1]", context="json")._whole.parse is False
+    assert compile("[{{range .l}}{{.}},{{end}}]", context="json")._whole.parse is True
     listed = "[{{range $i, $x := .l}}{{if $i}},{{end}}{{$x}}{{end}}]"
-    assert compile(listed, context="json")._parse is False
+    assert compile(listed, context="json")._whole.parse is False
     calculated = "{{$n := 0}}{{range .l}}{{$n = .}}{{end}}[{{$n}}]"
-    assert compile(calculated, context="json")._parse is False
+    assert compile(calculated, context="json")._whole.parse is False
     loop = "[{% for x in l %}{% if not loop.first %},{% endif %}{{ x }}{% endfor %}]"
-    assert compile(loop, context="json", dialect="jinja")._parse is False
+    assert compile(loop, context="json", dialect="jinja")._whole.parse is False
