@@ -7,7 +7,6 @@ running replicas, and says it is done only when PagerDuty said so; without a rou
 
 from __future__ import annotations
 
-import asyncio
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +18,8 @@ from subscriber.cli.duration import parse_duration
 from subscriber.cli.output import Output
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.reach import Reach
     from subscriber.model import Alert, Outcome
 

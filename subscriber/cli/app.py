@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -40,6 +39,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - 30 ms that only this needs
+
         typer.echo(f"pagerduty-subscriber {version('pagerduty-subscriber')}")
         raise typer.Exit
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -15,6 +14,8 @@ from subscriber.cli.duration import parse_duration
 from subscriber.cli.output import Output
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.reach import Reach
     from subscriber.service.backtest import Backtest
     from subscriber.service.dryrun import DryRun
@@ -174,6 +175,8 @@ async def _read(
     stopping: asyncio.Event,
 ) -> int:
     """Feed everything to the test, or what there is time for; how much there was."""
+    import asyncio  # noqa: PLC0415
+
     total = 0
     with _progress() as advance:
         async with aclosing(reach.archive().scan(since=bounds[0], until=bounds[1])) as scan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.session import Session
     from subscriber.cli.story import Step
     from subscriber.service.meters import Meters
@@ -79,6 +80,8 @@ async def _main(stopping: asyncio.Event) -> int:
 
 async def _reached(session: Session, step: Step, meters: Meters) -> None:
     """Wait until PagerDuty holds what the step expects, but not for ever."""
+    import asyncio  # noqa: PLC0415
+
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     while asyncio.get_running_loop().time() < deadline:
         if not _difference(session, step, meters):

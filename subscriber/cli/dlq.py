@@ -6,7 +6,6 @@ named: by number, by a condition, or by `--all`. Ctrl-C ends between two letters
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from subscriber.cli.duration import parse_duration
 from subscriber.cli.output import Output
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.reach import Reach
     from subscriber.service.replay import Batch, Desk, Selection
 

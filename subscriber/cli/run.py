@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.session import Session
     from subscriber.cli.stage import Stage
     from subscriber.cli.timeline import Timeline
@@ -111,6 +112,8 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
 
 async def _play(session: Session, screen: Timeline, stopping: asyncio.Event) -> None:
     """Publish the sample delivery, slowly enough to watch."""
+    import asyncio  # noqa: PLC0415
+
     from subscriber.cli.story import DELIVERY  # noqa: PLC0415
 
     stage = session.stage

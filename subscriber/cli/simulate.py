@@ -6,9 +6,7 @@ cannot drive the terminal. Ctrl-C and SIGTERM end it cleanly.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,6 +91,8 @@ def simulate(
         pagerduty-subscriber simulate --known-key 0123456789abcdef0123456789abcdef
     """
     # Here and not above: the other verbs need no web server.
+    import asyncio  # noqa: PLC0415
+
     from subscriber.model import Problem  # noqa: PLC0415
     from subscriber.simulator import SimulatorConfig, Tls, parse_fault  # noqa: PLC0415
 
@@ -122,6 +122,9 @@ class _Place:
 
 
 async def _serve(place: _Place, config: SimulatorConfig, *, quiet: bool) -> None:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
     from subscriber.simulator import running  # noqa: PLC0415
 
     stop = asyncio.Event()

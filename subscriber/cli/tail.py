@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from pathlib import Path
@@ -13,6 +12,8 @@ import typer
 from subscriber.cli.output import Output
 
 if TYPE_CHECKING:
+    import asyncio
+
     from subscriber.cli.reach import Reach
     from subscriber.model import Envelope, Event
     from subscriber.ports.interfaces import Held
@@ -81,6 +82,8 @@ async def _follow(
     count: int,
     output: Output,
 ) -> None:
+    import asyncio  # noqa: PLC0415
+
     from subscriber.cloudevent import decode_each  # noqa: PLC0415
     from subscriber.model import Problem  # noqa: PLC0415
     from subscriber.ports.nats.core import CoreSource  # noqa: PLC0415

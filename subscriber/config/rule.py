@@ -40,7 +40,11 @@ class Section(BaseModel):
     """Every part of the configuration: unknown keys refused, values never change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # only what is validated is built, once: a third of the import's time
     )
 
 
