@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -211,8 +212,11 @@ class Publisher(Protocol):
 class Sender(Protocol):
     """Carries a request to PagerDuty."""
 
-    async def send(self, request: Request) -> Reply:
-        """Never raises for what the network does: that is a Reply with status 0 and a fault."""
+    async def send(self, request: Request, *, within: float = math.inf) -> Reply:
+        """Never raises for what the network does: that is a Reply with status 0 and a fault.
+
+        `within`: seconds after which to give up at the latest; the sender's own limit may be less.
+        """
 
     async def ping(self) -> None:
         """Usable; says nothing about PagerDuty."""

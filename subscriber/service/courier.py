@@ -35,7 +35,7 @@ from subscriber.model import (
     Verdict,
     VerdictKind,
 )
-from subscriber.pagerduty import Reply, is_about_the_key, judge, request_for
+from subscriber.pagerduty import is_about_the_key, judge, request_for
 from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
 from subscriber.rules import Arrival, RuleSet, plan
 from subscriber.service.book import Book
@@ -247,11 +247,7 @@ class Courier:
             request = request_for(intent, book.accounts)
         except Problem as problem:
             return Verdict(kind=VerdictKind.REJECTED, reason=problem.reason, message=str(problem))
-        try:
-            async with asyncio.timeout(left):
-                reply = await self._world.sender.send(request)
-        except TimeoutError:
-            reply = Reply(status=0, fault="timeout", seconds=left)
+        reply = await self._world.sender.send(request, within=left)
         now = clock.now()
         self._meters.call(intent.service, reply.status, seconds=reply.seconds, now=now)
         verdict = judge(request.api, reply, now=now)

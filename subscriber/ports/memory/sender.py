@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 
 from subscriber.pagerduty.request import Reply, Request
@@ -22,11 +24,17 @@ class MemorySender:
         self._answer = answer or (lambda request: Reply(status=202, body=b'{"status":"success"}'))
         self.requests: list[Request] = []
 
-    async def send(self, request: Request) -> Reply:
-        """What the function says."""
+    async def send(self, request: Request, *, within: float = math.inf) -> Reply:
+        """What the function says, or a time-out when it takes longer than `within` seconds."""
         self.requests.append(request)
         reply = self._answer(request)
-        return await reply if inspect.isawaitable(reply) else reply
+        if not inspect.isawaitable(reply):
+            return reply
+        try:
+            async with asyncio.timeout(within if math.isfinite(within) else None):
+                return await reply
+        except TimeoutError:
+            return Reply(status=0, fault="timeout", seconds=within)
 
     async def ping(self) -> None:
         """Always usable."""
