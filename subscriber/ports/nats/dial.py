@@ -25,8 +25,8 @@ from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.exchange import describe
 from subscriber.ports.nats.options import NatsOptions
-from subscriber.ports.outward import tls_context
 from subscriber.ports.nats.wire import WireClient
+from subscriber.ports.outward import tls_context
 
 ServerChoice = Callable[[list[Server], dict[str, Any]], tuple[Server | None, float]]
 
