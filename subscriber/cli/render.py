@@ -170,7 +170,7 @@ def _event(text: str, path: Path) -> Any:
         unreadable = problem
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Problem(Reason.NOT_JSON, f"is not JSON: {error}", where=str(path)) from None
     if isinstance(value, dict) and "specversion" in value:
         raise unreadable

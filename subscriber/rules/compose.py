@@ -186,7 +186,7 @@ class _Draft:
     def _from_file(self, text: str) -> dict[str, Any]:
         try:
             value = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Problem(
                 Reason.INVALID_BODY,
                 f"the rendered body is not JSON: {error}",

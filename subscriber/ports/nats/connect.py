@@ -75,10 +75,12 @@ def decoded(data: bytes) -> dict[str, Any]:
     """A JetStream answer; raises ApiError for one that says ``error``."""
     try:
         answer = msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise PortUnavailable("NATS: an answer of JetStream is not JSON") from error
     fault = answer.get("error")
     if fault:
+        if not isinstance(fault, dict):
+            raise PortUnavailable("NATS: an answer of JetStream is none")
         raise ApiError(
             int(fault.get("code", 500)),
             int(fault.get("err_code", 0)),

@@ -158,5 +158,5 @@ class NatsDeadLetters:
 def _open(stored: Stored) -> tuple[Envelope, Mapping[str, str]]:
     try:
         return unpack(stored.data, stored.headers)
-    except (KeyError, msgspec.DecodeError, ValueError):  # not written by us
+    except (KeyError, msgspec.DecodeError, ValueError, RecursionError):  # not written by us
         return Envelope(subject=stored.subject, data=stored.data, headers=stored.headers), {}

@@ -193,7 +193,7 @@ class NatsLedger:
 def _decode(data: bytes) -> _Entry | None:
     try:
         return msgspec.json.decode(data, type=_Entry)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

@@ -115,7 +115,7 @@ def unpack(data: bytes, wire: Mapping[str, str]) -> tuple[Envelope, dict[str, st
     """The original message, and our headers.
 
     Raises:
-        KeyError, msgspec.DecodeError: this is not a letter of ours.
+        KeyError, msgspec.DecodeError, RecursionError: this is not a letter of ours.
     """
     facts = msgspec.json.decode(unescape(wire[ENVELOPE]), type=_Facts)
     ours: dict[str, str] = {}
