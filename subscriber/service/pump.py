@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -47,6 +47,9 @@ _AWAY_DELAY = 2.0
 _BUG_DELAY = 5.0
 _BUG_LIMIT = 5
 """Deliveries after which a message that trips over a bug becomes a dead letter."""
+_LETTER_BYTES = 16 * 1024 * 1024
+_FEWEST_LETTERS = 16
+"""Each letter holds its whole message: a batch of 4096 bad events must not become gigabytes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -264,7 +267,7 @@ class Pump:
             await held.nak(settlement.delay)
             return
         dead = [r for r in work.reports if r.outcome.kind is OutcomeKind.DEAD_LETTERED]
-        for report in (*dead, *work.copies):
+        for report in _letters((*dead, *work.copies), len(work.envelope.data)):
             await self._bury(report)
         if settlement.kind is SettlementKind.TERM:
             await held.term(dead[0].outcome.reason.value)
@@ -342,6 +345,20 @@ _NOBODYS = Outcome(kind=OutcomeKind.SKIPPED, reason=Reason.NO_RULE_MATCHED)
 
 def _skipped(reason: Reason, detail: str = "") -> Outcome:
     return Outcome(kind=OutcomeKind.SKIPPED, reason=reason, message=detail)
+
+
+def _letters(reports: tuple[Report, ...], size: int) -> tuple[Report, ...]:
+    """Those that get a letter, of all that one message of `size` bytes ended in.
+
+    The last of them says how many more there are; a replay of any brings back the whole message.
+    """
+    most = max(_FEWEST_LETTERS, _LETTER_BYTES // max(1, size))
+    if len(reports) <= most:
+        return reports
+    last = reports[most - 1]
+    message = f"and {len(reports) - most} more of this message: {last.outcome.message}"
+    outcome = replace(last.outcome, message=message)
+    return (*reports[: most - 1], replace(last, outcome=outcome))
 
 
 def _dead(problem: Problem) -> Outcome:
