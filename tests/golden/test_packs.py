@@ -16,12 +16,15 @@ from packs_cases import (
     event_of,
     packs,
     request_body,
+    rule_set,
     trace_of,
 )
 
 from subscriber.cloudevent import decode
 from subscriber.cloudevent.encode import Mode, encode
-from subscriber.model import Envelope, Event
+from subscriber.delivery import key_of
+from subscriber.model import Action, Envelope, Event
+from subscriber.rules import outline, plan
 from subscriber.simulator.validate import change_errors, event_errors, routing_key_errors
 
 CASES = all_cases()
@@ -156,3 +159,22 @@ def test_every_file_has_its_other_half_and_every_rule_its_cases() -> None:
     ]
     assert not strays
     assert [rule for rule, _ in groupby(case.rule for case in CASES)] == RULES
+
+
+@by_label
+def test_what_is_decided_before_the_body_is_what_the_body_comes_with(case: Case) -> None:
+    """The outline of every rule that concerns the event, against its trace."""
+    event = event_of(case.event_file.read_bytes())
+    outlines = outline(rule_set(), event, ARRIVAL)
+    assert case.rule in [one.rule for one in outlines]
+    before = [one.bare_intent() for one in outlines]
+    after = [one.trace() for one in outlines]
+    assert tuple(after) == plan(rule_set(), event, ARRIVAL)
+    for bare, trace in zip(before, after, strict=True):
+        if bare is None:
+            assert trace.intent is None or trace.intent.action is Action.CHANGE
+            continue
+        assert trace.intent is not None
+        same = ("action", "service", "dedup_key", "position", "rule", "event_id", "occurred_at")
+        assert [getattr(bare, n) for n in same] == [getattr(trace.intent, n) for n in same]
+        assert key_of(bare) == key_of(trace.intent)

@@ -1,0 +1,43 @@
+"""Where an event came in, and what a rule made of it.
+
+Rules: a trace is complete; it names its reason, whatever the rule made of the event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from subscriber.model import Intent, Problem, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Where and when an event came in; gives intents their place in the order.
+
+    Attributes:
+        epoch, sequence: see `Position`.
+        received_at: seconds since 1970; stands in for an event without a time.
+    """
+
+    epoch: int = 0
+    sequence: int = 0
+    received_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What one rule made of one event, to the end.
+
+    Attributes:
+        rule: name of the rule.
+        reason: MATCHED when there is an intent from the rule itself; otherwise why not.
+        detail: one sentence, down to the value that decided.
+        intent: what is to be said; with a `problem` beside it, the fallback page.
+        problem: what failed, None when nothing did.
+    """
+
+    rule: str
+    reason: Reason
+    detail: str = ""
+    intent: Intent | None = None
+    problem: Problem | None = field(default=None, compare=False)
