@@ -22,7 +22,6 @@ from typing import Any
 import msgspec
 import nats.errors
 from nats.aio.client import Client, Server
-from nats.aio.msg import Msg
 
 from subscriber.model import Problem, Reason
 from subscriber.ports.interfaces import PortUnavailable
@@ -36,6 +35,7 @@ from subscriber.ports.nats.dial import (
 )
 from subscriber.ports.nats.exchange import (
     NO_RESPONDERS,
+    Answer,
     Exchange,
     describe,
     header_size,
@@ -71,10 +71,13 @@ class ApiError(PortUnavailable):
         return self.code == 503 or self.err_code in _NO_LEADER
 
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 def decoded(data: bytes) -> dict[str, Any]:
     """A JetStream answer; raises ApiError for one that says ``error``."""
     try:
-        answer = msgspec.json.decode(data, type=dict[str, Any])
+        answer = _decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise PortUnavailable("NATS: an answer of JetStream is not JSON") from error
     fault = answer.get("error")
@@ -238,13 +241,21 @@ class NatsConnection:
         *,
         headers: Mapping[str, str] | None = None,
         within: float = 0.0,
-    ) -> Msg:
+    ) -> Answer:
         """One request, one reply (which may be a 503 status); see `Exchange.ask` for errors."""
         if self._exchange is None:
             raise PortUnavailable("NATS: not connected")
         self.check_size(payload, headers)
         limit = within or self.options.request_timeout
         return await self._exchange.ask(subject, payload, headers, limit)
+
+    async def request_plain(self, subject: bytes, payload: bytes, block: bytes) -> Answer:
+        """The same for a subject and a header block of our own making; see `Exchange.ask_plain`."""
+        if self._exchange is None:
+            raise PortUnavailable("NATS: not connected")
+        if len(payload) + len(block) > self.client.max_payload:
+            self.check_size(payload + block, None)
+        return await self._exchange.ask_plain(subject, payload, block, self.options.request_timeout)
 
     async def api(
         self, subject: str, body: Mapping[str, object] | None = None, *, within: float = 0.0

@@ -3,7 +3,7 @@
 nats-py's own `request` lets a request that was in flight when the connection broke wait out its
 whole time limit, and answers a missing permission with that same silence. Here a lost connection
 ends every open request at once, and a permission that the server denies ends the request it
-belongs to. One wildcard inbox serves all requests.
+belongs to. One wildcard inbox serves all requests; its messages are taken straight from the wire.
 
 This module does not know JetStream beyond the ``Status`` header of a reply.
 """
@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from subscriber.model import Problem, Reason, excerpt
 from subscriber.ports.interfaces import PortUnavailable
+from subscriber.ports.nats.wire import WireClient, header_fields
 
 NO_RESPONDERS = "503"
+_TIMER_STEP = 0.01
+"""Seconds; requests that run out within one of these end together."""
 
 
 @contextmanager
@@ -51,77 +52,156 @@ def header_size(headers: Mapping[str, str] | None) -> int:
     return len(b"NATS/1.0\r\n\r\n") + lines
 
 
-class Exchange:
-    """The open requests of one client."""
+class Answer:
+    """One reply; its headers are read when somebody asks for them."""
 
-    def __init__(self, client: Client) -> None:
+    __slots__ = ("_block", "_headers", "data")
+
+    def __init__(self, data: bytes, block: bytes) -> None:
+        self.data = data
+        self._block = block
+        self._headers: Mapping[str, str] | None = None if block else {}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; a bare status is under ``Status``."""
+        if self._headers is None:
+            self._headers = header_fields(self._block)
+        return self._headers
+
+
+class _Open:
+    """One request under way."""
+
+    __slots__ = ("deadline", "future", "subject", "within")
+
+    def __init__(
+        self, future: asyncio.Future[Answer], subject: str | bytes, deadline: float, within: float
+    ) -> None:
+        self.future = future
+        self.subject = subject
+        self.deadline = deadline
+        self.within = within
+
+    @property
+    def name(self) -> str:
+        return self.subject if isinstance(self.subject, str) else self.subject.decode()
+
+
+class Exchange:
+    """The open requests of one client.
+
+    One timer serves them all: nearly every request is answered long before its time, and one timer
+    each cost as much as the answer's way in.
+    """
+
+    def __init__(self, client: WireClient) -> None:
         self._client = client
         self._inbox = ""
+        self._prefix = b""
         self._count = 0
-        self._open: dict[str, tuple[asyncio.Future[Msg], str]] = {}
+        self._open: dict[bytes, _Open] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Subscribe the inbox; call once, when the client is connected."""
         self._inbox = self._client.new_inbox()
-        await self._client.subscribe(
-            f"{self._inbox}.*", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        self._prefix = self._inbox.encode() + b"."
+        await self._client.take_from(f"{self._inbox}.*", self._answered)
 
     async def ask(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, within: float
-    ) -> Msg:
+    ) -> Answer:
         """Send and wait for one reply.
 
         Raises:
             PortUnavailable: no connection, no reply in `within` seconds, or the connection broke.
             Problem: the server does not allow us this subject.
         """
-        if not self._client.is_connected:
-            raise PortUnavailable("NATS: not connected")
-        loop = asyncio.get_running_loop()
-        self._count += 1
-        token = str(self._count)
-        future: asyncio.Future[Msg] = loop.create_future()
-        self._open[token] = (future, subject)
-        timer = loop.call_later(within, self._expire, token, within)
+        token, future = self._expect(subject, within)
         try:
             with translated(f"request {subject}"):
                 await self._client.publish(
                     subject,
                     payload,
-                    reply=f"{self._inbox}.{token}",
+                    reply=f"{self._inbox}.{token.decode()}",
                     headers=None if headers is None else dict(headers),
                 )
             return await future
         finally:
-            timer.cancel()
-            self._open.pop(token, None)
-            if future.done() and not future.cancelled():
-                future.exception()  # mark it as seen: publish may have raised first
+            self._forget(token, future)
+
+    async def ask_plain(
+        self, subject: bytes, payload: bytes, block: bytes, within: float
+    ) -> Answer:
+        """The same for a subject and a header block that the caller vouches for.
+
+        Nothing is checked or waited for on the way out: a third of the CPU time of `ask`.
+        """
+        token, future = self._expect(subject, within)
+        try:
+            reply = self._prefix + token
+            self._client.write(
+                b"HPUB %b %b %d %d\r\n%b%b\r\n"
+                % (subject, reply, len(block), len(block) + len(payload), block, payload)
+            )
+            return await future
+        finally:
+            self._forget(token, future)
 
     def fail_all(self, text: str) -> None:
         """End every open request: the connection is gone, what became of them is unknown."""
-        for future, _ in self._open.values():
-            if not future.done():
-                future.set_exception(PortUnavailable(f"NATS: {text}"))
+        for one in self._open.values():
+            if not one.future.done():
+                one.future.set_exception(PortUnavailable(f"NATS: {text}"))
 
     def refuse(self, error_text: str) -> None:
         """End the requests that a ``Permissions Violation`` from the server is about."""
-        for future, subject in self._open.values():
-            if not future.done() and f'"{subject}"'.lower() in error_text.lower():
-                future.set_exception(permission_problem(subject))
+        for one in self._open.values():
+            if not one.future.done() and f'"{one.name}"'.lower() in error_text.lower():
+                one.future.set_exception(permission_problem(one.name))
 
-    async def _answered(self, message: Msg) -> None:
-        entry = self._open.get(message.subject.rpartition(".")[2])
-        if entry is not None and not entry[0].done():
-            entry[0].set_result(message)
+    def _expect(self, subject: str | bytes, within: float) -> tuple[bytes, asyncio.Future[Answer]]:
+        if not self._client.is_connected:
+            raise PortUnavailable("NATS: not connected")
+        loop = asyncio.get_running_loop()
+        self._count += 1
+        token = b"%d" % self._count
+        future: asyncio.Future[Answer] = loop.create_future()
+        deadline = loop.time() + within
+        self._open[token] = _Open(future, subject, deadline, within)
+        if self._timer is None or deadline < self._timer.when():
+            self._expire_at(deadline)
+        return token, future
 
-    def _expire(self, token: str, within: float) -> None:
-        future, subject = self._open[token]
-        if not future.done():
-            future.set_exception(
-                PortUnavailable(f"NATS: no answer to {subject} within {within:g} s")
-            )
+    def _forget(self, token: bytes, future: asyncio.Future[Answer]) -> None:
+        self._open.pop(token, None)
+        if future.done() and not future.cancelled():
+            future.exception()  # mark it as seen: publish may have raised first
+
+    def _answered(self, subject: bytes, _reply: bytes, data: bytes, block: bytes) -> None:
+        one = self._open.get(subject[len(self._prefix) :])
+        if one is not None and not one.future.done():
+            one.future.set_result(Answer(data, block))
+
+    def _expire_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        """End what has waited too long, and come back for what has not."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        waiting = [one for one in self._open.values() if not one.future.done()]
+        for one in waiting:
+            if one.deadline <= now:
+                one.future.set_exception(
+                    PortUnavailable(f"NATS: no answer to {one.name} within {one.within:g} s")
+                )
+        still = [one.deadline for one in waiting if one.deadline > now]
+        if still:
+            self._expire_at(max(min(still), now + _TIMER_STEP))
 
 
 def permission_problem(subject: str) -> Problem:

@@ -3,10 +3,11 @@
 Rules:
 - An entry is written with JetStream's own compare-and-set (the expected last sequence of its
   subject), so of several writers with one revision exactly one wins.
-- Each write carries a random mark. When the confirmation of a write gets lost, the entry is read
-  back from the leader: our mark means that it took place; the old revision means that it has not
-  (yet), and the same write is tried again, as at most one of the two can succeed; anything else
-  means that somebody else was first. What that does not settle is `PortUnavailable`: unknown.
+- Each write carries a mark of its own (random per ledger, then counted). When the confirmation of a
+  write gets lost, the entry is read back from the leader: our mark means that it took place; the
+  old revision means that it has not (yet), and the same write is tried again, as at most one of the
+  two can succeed; anything else means that somebody else was first. What that does not settle is
+  `PortUnavailable`: unknown.
 - The key is a hash, as dedup keys may hold any character; the plain names are in the value.
 - Reading goes to any replica. A reader that is behind gets an old revision, whose write then fails.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -32,7 +34,7 @@ from subscriber.ports.nats.provision import ensure_stream
 from subscriber.ports.nats.stored import Stored, read_last_direct, read_leader, scan
 from subscriber.ports.subjects import require_name
 
-_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_EXPECTED = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n"
 _WRONG_SEQUENCE = {10071, 10164}
 _SECOND = 1_000_000_000
 _TRIES = 3
@@ -64,6 +66,17 @@ class _Entry(msgspec.Struct):
     version: int = 1
 
 
+class _Ack(msgspec.Struct):
+    """What JetStream says of a write: the sequence, or (0) something else."""
+
+    seq: int = 0
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_ack = msgspec.json.Decoder(_Ack).decode
+
+
 class NatsLedger:
     """See `ports.interfaces.Ledger`."""
 
@@ -73,6 +86,8 @@ class NatsLedger:
         require_name(self._options.bucket, "bucket")
         self._stream = f"KV_{self._options.bucket}"
         self._prefix = f"$KV.{self._options.bucket}.alert."
+        self._maker = uuid.uuid4().hex
+        self._writes = 0
 
     async def start(self) -> None:
         """Find the bucket or create it.
@@ -117,8 +132,9 @@ class NatsLedger:
 
     async def save(self, alert: Alert, revision: int) -> int | None:
         """Write if the entry still has `revision`; the new revision, or None when it has not."""
-        mark = uuid.uuid4().hex
-        value = msgspec.json.encode(_Entry(alert=alert, mark=mark))
+        self._writes += 1
+        mark = f"{self._maker}/{self._writes:x}"
+        value = _encode(_Entry(alert=alert, mark=mark))
         subject = self._subject(alert.key)
         for attempt in range(1, _TRIES + 1):
             try:
@@ -179,9 +195,14 @@ class NatsLedger:
         return entry.alert, stored.sequence
 
     async def _put(self, subject: str, value: bytes, revision: int) -> int | None:
-        reply = await self._connection.request(subject, value, headers={_EXPECTED: str(revision)})
-        if (reply.headers or {}).get("Status") == NO_RESPONDERS:
+        block = _EXPECTED % revision
+        reply = await self._connection.request_plain(subject.encode(), value, block)
+        if reply.headers.get("Status") == NO_RESPONDERS:
             raise PortUnavailable(f"NATS: nobody answers for the bucket {self._options.bucket}")
+        with suppress(msgspec.MsgspecError):
+            sequence = _decode_ack(reply.data).seq
+            if sequence:
+                return sequence
         try:
             return int(decoded(reply.data)["seq"])
         except ApiError as error:
@@ -192,7 +213,7 @@ class NatsLedger:
 
 def _decode(data: bytes) -> _Entry | None:
     try:
-        return msgspec.json.decode(data, type=_Entry)
+        return _decode_entry(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-from nats.aio.msg import Msg
 
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats.connect import API, ApiError, NatsConnection
-from subscriber.ports.nats.exchange import NO_RESPONDERS
+from subscriber.ports.nats.exchange import NO_RESPONDERS, Answer
 from subscriber.ports.nats.provision import STREAM_NOT_FOUND, nanoseconds
 
 _NO_MESSAGE = 10037
@@ -102,8 +101,8 @@ def parse_headers(raw: bytes) -> dict[str, str]:
     return headers
 
 
-def _direct(reply: Msg, stream: str) -> Stored | None:
-    headers = dict(reply.headers or {})
+def _direct(reply: Answer, stream: str) -> Stored | None:
+    headers = dict(reply.headers)
     sequence = headers.get("Nats-Sequence")
     if sequence is None:
         status = headers.get("Status", "")
