@@ -55,7 +55,8 @@ LABELS: Mapping[str, str] = {
     "reason": "the words of the log's `reason`",
     "result": "`accepted`, `rejected`",
     "rule": "names of configured and shipped rules",
-    "service": "names under `services` in the configuration",
+    "pagerduty_service": "names under `services` in the configuration (a label `service` would "
+    "collide with the one that Prometheus Operator gives every target)",
     "state": "`open`, `acknowledged`, `resolved`",
     "status": "the HTTP statuses the Events API gives, `0` for no answer, else the hundred (`4xx`)",
     "stream": "the JetStream streams that are read",
@@ -105,38 +106,38 @@ SECTIONS: Mapping[str, tuple[Metric, ...]] = {
         ),
     ),
     "What goes out": (
-        _counter("actions", "What PagerDuty accepted.", "action", "service", "rule"),
-        _counter("pagerduty_calls", "Calls to PagerDuty.", "service", "status"),
+        _counter("actions", "What PagerDuty accepted.", "action", "pagerduty_service", "rule"),
+        _counter("pagerduty_calls", "Calls to PagerDuty.", "pagerduty_service", "status"),
         _counter(
             "retries",
             "Calls that came to nothing and are tried again.",
-            "service",
+            "pagerduty_service",
             "reason",
         ),
         _counter(
             "routing_key_refusals",
             "Calls that PagerDuty refused because it does not know the routing key.",
-            "service",
+            "pagerduty_service",
         ),
         _gauge(
             "last_delivery_timestamp_seconds",
             "When PagerDuty last accepted something for the service; 0 while it has not.",
-            "service",
+            "pagerduty_service",
         ),
         _gauge(
             "rate_limit_tokens",
             "Calls that this process may still make for the service in this window.",
-            "service",
+            "pagerduty_service",
         ),
         _gauge(
             "rate_limit_tokens_maximum",
             "Calls that this process may make for the service in a window.",
-            "service",
+            "pagerduty_service",
         ),
         _gauge(
             "throttled_seconds",
             "For how long the service's circuit stays open after PagerDuty's 429; 0: closed.",
-            "service",
+            "pagerduty_service",
         ),
     ),
     "How long it takes": (

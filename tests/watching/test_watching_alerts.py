@@ -120,7 +120,9 @@ def test_an_alert_fires_exactly_when_it_should(history: dict[str, Any], tmp_path
                     {
                         "alertname": alert["alert"],
                         "eval_time": at,
-                        "exp_alerts": [{"exp_labels": {**one, "severity": severity}} for one in fires],
+                        "exp_alerts": [
+                            {"exp_labels": {**one, "severity": severity}} for one in fires
+                        ],
                     }
                     for at, fires in history["at"].items()
                 ],

@@ -23,9 +23,7 @@ _GROUPINGS = re.compile(
 )
 _RANGES = re.compile(r"\[[^\[\]]*\]")
 _NAMES = re.compile(r"(?<![\w$])([a-zA-Z_:][\w:]*)(?!\w)(?!\s*\()")
-_WORDS = frozenset(
-    {"and", "or", "unless", "bool", "offset", "by", "on", "without", "ignoring"}
-)
+_WORDS = frozenset({"and", "or", "unless", "bool", "offset", "by", "on", "without", "ignoring"})
 
 
 def metric_names(promql: str) -> set[str]:
