@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean
+.PHONY: help helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +45,25 @@ fuzz-go: $(STAMP)  ## random templates through real Go and through us (needs go;
 fuzz-sprig: $(STAMP)  ## random calls through real sprig and through us (needs go; COUNT=100000)
 	@$(BIN)/python tests/golden/sprig/fuzz.py $(COUNT) $(SEED)
 
+helm-docs: $(STAMP)  ## make the chart's schema and README again from values.yaml and the models
+	@$(BIN)/python helm/schema/generate.py
+
+# Versions of what checks the chart beside Helm 4's SDK; a Helm built from source
+# believes in a very old Kubernetes: `--kube-version`.
+HELM3      := v3.22.0
+KUBE_SCORE := v1.20.0
+helm-tools:  ## build Helm 3 and kube-score into .tools/bin, for the chart's tests (needs go)
+	@mkdir -p .tools/bin
+	@GOBIN=$(CURDIR)/.tools/bin GOFLAGS= nice go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM3)
+	@GOBIN=$(CURDIR)/.tools/bin GOFLAGS= nice go install -trimpath -ldflags '-s -w' github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE)
+
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
 types: $(STAMP)  ## strict types
 	@$(BIN)/mypy
+	@$(BIN)/mypy helm/schema
 
 floors: $(STAMP)  ## the import floors of docs/architecture.md
 	@$(BIN)/lint-imports --no-cache

@@ -1,7 +1,7 @@
 """Records the schemas of other people's resources that the chart makes, from their Go modules.
 
-Rules: only what validates is kept (types, names, enums, patterns), no sentence of anybody; run by hand
-when a newer version matters, needs go and its module proxy:
+Rules: only what validates is kept (types, names, enums, patterns), no sentence of anybody; run by
+hand when a newer version matters, needs go and its module proxy:
 
     python tests/helm/crds/record.py
 """
