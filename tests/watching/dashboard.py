@@ -40,7 +40,7 @@ ROWS: dict[str, list[Panel]] = {
     "Is it working": [
         Panel(
             title="Replicas",
-            says="Replicas that Prometheus reaches and that are connected to NATS. As many as you run.",
+            says="Replicas that are connected to NATS. As many as you run.",
             unit="none",
             asks={"connected": "sum($mnats_connected{$s})"},
             width=4,
@@ -57,8 +57,8 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             title="Pages lost",
-            says="Messages that should have told PagerDuty something and became dead letters, in the "
-            "time shown. 0.",
+            says="Messages that should have told PagerDuty something and became dead letters, in "
+            "the time shown. 0.",
             unit="none",
             asks={
                 "lost": "sum(increase($mdead_letters_total"
@@ -82,7 +82,7 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             title="Refused routing keys",
-            says="Calls that PagerDuty refused because it does not know the key, in the time shown. 0.",
+            says="Calls refused because PagerDuty does not know the key, in the time shown. 0.",
             unit="none",
             asks={"refused": "sum(increase($mrouting_key_refusals_total{$s}[$__range]))"},
             width=4,
@@ -102,7 +102,7 @@ ROWS: dict[str, list[Panel]] = {
     "What came in": [
         Panel(
             title="Messages",
-            says="Messages taken from NATS; redelivered ones came before and were given back or lost.",
+            says="Messages taken from NATS; redelivered ones had come before.",
             unit="reqps",
             asks={
                 "received": "sum(rate($mmessages_received_total{$s}[$__rate_interval]))",
@@ -306,8 +306,8 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             title="Event loop lag",
-            says="By how much the loop was late, at worst within a minute. Milliseconds; more means "
-            "too little CPU.",
+            says="By how much the loop was late, at worst within a minute. Milliseconds; more "
+            "means too little CPU.",
             unit="s",
             asks={"{{instance}}": "$mevent_loop_lag_seconds{$s}"},
             width=6,
@@ -327,7 +327,8 @@ ROWS: dict[str, list[Panel]] = {
             says="Resident memory of a replica.",
             unit="bytes",
             asks={
-                "{{instance}}": "process_resident_memory_bytes{$s} and on (instance) $mbuild_info{$s}"
+                "{{instance}}": "process_resident_memory_bytes{$s} "
+                "and on (instance) $mbuild_info{$s}"
             },
             width=6,
         ),
