@@ -31,6 +31,7 @@ from subscriber.ports.nats.deadletters import NatsDeadLetters
 from subscriber.ports.nats.history import NatsHistory
 from subscriber.ports.nats.ledger import NatsLedger
 from subscriber.ports.nats.options import ConnectionListener
+from subscriber.ports.outward import proxy_secrets
 from subscriber.rules import RuleSet
 from subscriber.service import options
 from subscriber.service.journal import Redactor
@@ -159,7 +160,7 @@ async def reached(
     except Problem as problem:  # only who sends needs the keys
         unreadable = problem
     keys = [one.routing_key.get_secret_value() for one in (accounts or {}).values()]
-    redactor = Redactor(text for text in (*keys, nats.password, nats.token) if text)
+    redactor = Redactor((*keys, *nats.secrets, *proxy_secrets()))
     nats = replace(nats, startup_timeout=min(_STARTUP, nats.startup_timeout))
     async with NatsConnection(nats, listener) as connection:
         yield Reach(

@@ -19,6 +19,7 @@ from subscriber.config import Config
 from subscriber.model import Problem, Reason
 from subscriber.pagerduty import Accounts, account
 from subscriber.ports.embedded import EmbeddedNats
+from subscriber.ports.outward import proxy_secrets
 from subscriber.service import options
 from subscriber.service.app import Setup
 from subscriber.service.digest import digest_of
@@ -162,7 +163,7 @@ def _pretended(config: Config, simulator: Simulator, known: Accounts) -> Account
 def secrets_of(setup: Setup) -> tuple[str, ...]:
     """Texts of a setup that no log may show."""
     keys = (one.routing_key.get_secret_value() for one in setup.accounts.values())
-    return tuple(text for text in (*keys, setup.nats.password, setup.nats.token) if text)
+    return (*keys, *setup.nats.secrets, *proxy_secrets())
 
 
 def listen_address(stage: Stage) -> str:

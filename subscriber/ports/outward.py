@@ -15,6 +15,8 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
+from urllib.request import getproxies_environment  # type: ignore[attr-defined]
 
 import certifi
 import httpx
@@ -95,6 +97,16 @@ def proxies(option: str, environment: Mapping[str, str]) -> dict[str, str]:
             )
         found[scheme] = url
     return found
+
+
+def proxy_secrets() -> tuple[str, ...]:
+    """Passwords in the proxies' URLs of the environment, as they stand there and in the clear."""
+    found: set[str] = set()
+    for url in getproxies_environment().values():
+        credentials = url.rpartition("://")[2].rpartition("@")[0]
+        name, colon, password = credentials.partition(":")
+        found |= {form for text in (password if colon else name,) for form in (text, unquote(text))}
+    return tuple(text for text in found if text)
 
 
 def _is_usable(url: str) -> bool:

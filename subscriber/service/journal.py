@@ -1,17 +1,20 @@
 """The log: structlog set up once, one line per outcome, secrets removed at the processor.
 
 Rules: standard error only; JSON lines off a terminal; the log event *is* the outcome's kind and its
-`reason` the shared vocabulary. Anything that looks like a routing key, and every value registered
-as a secret, is masked whatever field it is in.
+`reason` the shared vocabulary. Every value registered as a secret, credentials inside of a URL, and
+what stands in a field named like a secret are masked, whatever value they are in. A line is a line:
+nothing from outside can begin another one, or move a terminal's cursor.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Literal, TextIO
+from urllib.parse import quote
 
 import structlog
 from structlog.typing import Processor
@@ -28,6 +31,7 @@ _LEVELS = {
     OutcomeKind.DEFERRED: logging.WARNING,
 }
 _MASK = "********"
+_SHORTEST = 6
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _NAMES = frozenset({"routing_key", "password", "token", "secret", "seed", "authorization"})
 
@@ -42,7 +46,11 @@ class Redactor:
 
     def learn(self, secrets: Iterable[str]) -> None:
         """From now on also mask these texts; very short ones would mask half the log."""
-        self._known.update(text for text in secrets if len(text) >= 6)
+        for text in secrets:
+            # as it is, as it stands in a URL, and as it stands in JSON or a repr
+            for form in (text, quote(text, safe=""), json.dumps(text)[1:-1]):
+                if len(form) >= _SHORTEST:
+                    self._known.add(form)
         # the longest first: one secret may begin with another
         ordered = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -62,12 +70,41 @@ class Redactor:
             return self._pattern.sub(_MASK, value) if self._pattern else value
         if isinstance(value, dict):
             return {
-                key: _MASK if key in _NAMES and item else self.clean(item)
+                self.clean(key): _MASK if key in _NAMES and item else self.clean(item)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple):
             return [self.clean(item) for item in value]
-        return value
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self.clean(repr(value))
+
+
+def _safe_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """One line of JSON; what a terminal would act on is escaped, `cat` must be safe."""
+    line = json.dumps(event, ensure_ascii=False, default=repr)
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else _json_escape(c) for c in line)
+
+
+def _json_escape(character: str) -> str:
+    # json leaves DEL alone, which is ASCII
+    escaped = json.dumps(character)[1:-1]
+    return escaped if escaped != character else f"\\u{ord(character):04x}"
+
+
+def _safe_trace(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Keep the lines of a trace apart from those of the log: they quote what came from outside."""
+    trace = event.get("exception")
+    if isinstance(trace, str):
+        event["exception"] = "\n".join(
+            "    | " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+            for line in trace.splitlines()
+        )
+    return event
 
 
 def set_up(
@@ -80,10 +117,8 @@ def set_up(
     """Configure structlog for the whole process."""
     out = sys.stderr if stream is None else stream
     text = style == "text" or (style == "auto" and out.isatty())
-    last: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty())
-        if text
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    last: tuple[Processor, ...] = (
+        (_safe_trace, structlog.dev.ConsoleRenderer(colors=out.isatty())) if text else (_safe_json,)
     )
     structlog.configure(
         processors=[
@@ -92,7 +127,7 @@ def set_up(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redactor or Redactor(),
-            last,
+            *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=out),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class NatsOptions:
         pending_bytes: how much may wait for the socket while the server is away.
     """
 
-    servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    servers: tuple[str, ...] = field(default=("nats://127.0.0.1:4222",), repr=False)
     name: str = "pagerduty-subscriber"
     credentials_file: str = ""
     nkey_seed_file: str = ""
@@ -53,6 +54,16 @@ class NatsOptions:
     ping_interval: float = 10.0
     request_timeout: float = 5.0
     pending_bytes: int = 8 * 1024 * 1024
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts in here that nobody may see; those inside of files are not read here."""
+        found = [self.password, self.token]
+        for server in self.servers:
+            credentials = server.partition("://")[2].rpartition("@")[0]
+            name, colon, password = credentials.partition(":")
+            found.append(password if colon else name)  # without a colon it is a token
+        return tuple(form for text in found if text for form in {text, unquote(text)})
 
     @property
     def wants_tls(self) -> bool:
