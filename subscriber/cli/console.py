@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from subscriber.ports import files
 from subscriber.template import TemplateError
 
 USUAL_CONFIG = "subscriber.yaml"
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def coloured() -> bool:
@@ -27,12 +29,19 @@ def complain(problem: Problem) -> None:
     """Print a problem to standard error: place, what, source line with a caret, hint."""
     for one in problem.problems if isinstance(problem, ConfigError) else (problem,):
         where = f"{one.where}: " if one.where else ""
-        typer.echo(f"{where}{one.message}", err=True)
+        typer.echo(_shown(f"{where}{one.message}"), err=True)
         template = one if isinstance(one, TemplateError) else one.__cause__
         if isinstance(template, TemplateError) and template.source_line:
-            typer.echo(template.caret(), err=True)
+            for line in template.caret().split("\n"):
+                typer.echo(_shown(line), err=True)
         if one.hint:
-            typer.echo(f"  hint: {one.hint}", err=True)
+            typer.echo(_shown(f"  hint: {one.hint}"), err=True)
+
+
+def _shown(text: str) -> str:
+    """One line of a message: files and events may hold commands to a terminal, URLs passwords."""
+    masked = _CREDENTIALS_IN_URL.sub("***@", text)
+    return "".join(c if c.isprintable() else "\N{MIDDLE DOT}" for c in masked)
 
 
 @contextmanager
@@ -72,7 +81,12 @@ def read_text(path: Path) -> str:
     """
     if str(path) != "-":
         return files.read_text(path)
+    data = sys.stdin.buffer.read(files.MAX_TEXT + 1)
+    if len(data) > files.MAX_TEXT:
+        raise Problem(
+            Reason.TOO_LARGE, f"has more than {files.MAX_TEXT} bytes", where="standard input"
+        )
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Problem(Reason.INVALID_ENCODING, "is not UTF-8", where="standard input") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +107,7 @@ def _render_template(
     template: Path, event: Path, *, dialect: Dialect, context: Context, missing: Missing
 ) -> None:
     from subscriber.cli.console import problems_end, read_text  # noqa: PLC0415
+    from subscriber.cli.table import plain  # noqa: PLC0415
     from subscriber.template import compile  # noqa: PLC0415
 
     with problems_end(2):
@@ -118,7 +120,9 @@ def _render_template(
             context=context.value,
             missing=missing.value,
         )
-        typer.echo(compiled.render(data), nl=False)
+        text = compiled.render(data)
+        # into a file or a pipe it goes as it is
+        typer.echo("\n".join(map(plain, text.split("\n"))) if sys.stdout.isatty() else text, nl=False)
 
 
 def _render_rule(rule: str, event: Path, config: Path | None) -> None:

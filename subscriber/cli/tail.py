@@ -71,7 +71,9 @@ def tail(
 
 
 def _tell(state: object, text: str) -> None:
-    typer.echo(text, err=True)
+    from subscriber.cli.table import plain  # noqa: PLC0415
+
+    typer.echo(plain(text), err=True)
 
 
 async def _follow(
@@ -139,7 +141,8 @@ def _show(envelope: Envelope, event: Event | None, finding: Finding, output: Out
     text = finding.summary if finding.said and finding.problem is None else finding.detail
     if not finding.said:
         text = f"{finding.reason.value}: {text}" if text else finding.reason.value
-    parts = (moment, plain(name), finding.rule or "-", _word(finding), plain(about), plain(text))
+    rule = plain(finding.rule or "-")
+    parts = (moment, plain(name), rule, _word(finding), plain(about), plain(text))
     typer.echo("  ".join(part for part in parts if part))
 
 
