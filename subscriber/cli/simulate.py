@@ -93,6 +93,11 @@ def simulate(
     # Here and not above: the other verbs need no web server.
     import asyncio  # noqa: PLC0415
 
+    from subscriber.cli.console import problems_end  # noqa: PLC0415
+    from subscriber.cli.standin import demand_simulator  # noqa: PLC0415
+
+    with problems_end():
+        demand_simulator("simulate")
     from subscriber.model import Problem  # noqa: PLC0415
     from subscriber.simulator import SimulatorConfig, Tls, parse_fault  # noqa: PLC0415
 

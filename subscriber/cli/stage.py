@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from subscriber.cli.console import read_config
+from subscriber.cli.standin import demand_simulator
 from subscriber.config import Config
 from subscriber.model import Problem, Reason
 from subscriber.pagerduty import Accounts, account
-from subscriber.ports.embedded import EmbeddedNats
 from subscriber.ports.outward import proxy_secrets
 from subscriber.service import options
 from subscriber.service.app import Setup
@@ -26,7 +27,10 @@ from subscriber.service.digest import digest_of
 from subscriber.service.keys import ROUTING_KEY_VARIABLE, resolve_accounts
 from subscriber.service.reload import Signature, signature, watched_files
 from subscriber.service.rulebook import load_rules, service_names
-from subscriber.simulator import Simulator, SimulatorConfig, running
+
+if TYPE_CHECKING:
+    from subscriber.ports.embedded import EmbeddedNats
+    from subscriber.simulator import Simulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +129,17 @@ async def staged(
     async with AsyncExitStack() as stack:
         simulator: Simulator | None = None
         if accounts is None:
+            demand_simulator("--simulate" if simulate else f"{ROUTING_KEY_VARIABLE} is not set")
+            from subscriber.simulator import SimulatorConfig, running  # noqa: PLC0415
+
             simulator = await stack.enter_async_context(
                 running(SimulatorConfig(rate_limit=config.pagerduty.rate_limit or None))
             )
             accounts = _pretended(config, simulator, Accounts(()))
         server: EmbeddedNats | None = None
         if not servers:
+            from subscriber.ports.embedded import EmbeddedNats  # noqa: PLC0415
+
             server = await stack.enter_async_context(EmbeddedNats(state / "nats"))
             servers = (server.url,)
         nats = options.nats_options(config, os.environ, servers, folder)

@@ -15,17 +15,12 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
 
 from subscriber.cloudevent.attributes import OPTIONAL, REQUIRED
 from subscriber.cloudevent.content import Kind, media_type, read_base64
 from subscriber.cloudevent.headers import PREFIX, encode_value
 from subscriber.cloudevent.strictjson import check_value
 from subscriber.model import Event, Json, Problem, Reason
-
-CONTENT_TYPE = JSONFormat.CONTENT_TYPE
-_FORMAT = JSONFormat()
 
 
 class Mode(Enum):
@@ -43,14 +38,6 @@ class Encoded:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class _Checked(CloudEvent):
-    """The SDK's event around attributes that are already checked, taken as they are."""
-
-    def __init__(self, attributes: dict[str, Any], data: Any) -> None:
-        self._attributes = attributes
-        self._data = data
-
-
 def encode(event: Event, mode: Mode = Mode.STRUCTURED) -> Encoded:
     """Write an event.
 
@@ -61,7 +48,9 @@ def encode(event: Event, mode: Mode = Mode.STRUCTURED) -> Encoded:
     check_value(event.data, "data")
     attributes = _attributes(event)
     if mode is Mode.STRUCTURED:
-        data = _FORMAT.write(_Checked(attributes, _runtime_data(event)))
+        from subscriber.cloudevent.jsonformat import CONTENT_TYPE, write  # noqa: PLC0415
+
+        data = write(attributes, _runtime_data(event))
         return Encoded(data=data, headers={"Content-Type": CONTENT_TYPE})
     headers = {PREFIX + name: encode_value(_canonical(v)) for name, v in attributes.items()}
     return Encoded(data=_payload(event), headers=headers)

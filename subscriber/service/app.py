@@ -145,7 +145,6 @@ def assemble(
         policy=policy,
         name=name,
         width=_CONVERSATIONS,
-        room=max(1, config.nats.max_in_flight * 3 // 4),
         meters=meters,
     )
     pump = Pump(
@@ -158,6 +157,7 @@ def assemble(
         clock=ports.clock,
         size_limit=config.delivery.max_event_bytes,
         ack_wait=config.nats.ack_wait,
+        room=max(1, config.nats.max_in_flight * 3 // 4),
     )
     sweep = Sweep(
         ledger=ports.ledger,
@@ -266,6 +266,15 @@ class Service:
         if self._machine is not None:
             self._machine.switch(self._book)
         _expect(self._meters, setup, SystemClock().now())
+
+    async def prepare(self) -> None:
+        """Compile what the start put off, one template at a time between the messages.
+
+        Whatever comes first does not have to wait for it: a template that is not ready compiles
+        when it is used.
+        """
+        for _ in self._book.rules.prepare():
+            await asyncio.sleep(0)
 
     async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step of the start, again while NATS stumbles, for `startup_timeout` seconds.
