@@ -336,7 +336,8 @@ class StreamReader:
         if subject.startswith(self._inbox):
             self._status(subject, block)
             return
-        self._asked = max(0, self._asked - 1)
+        if self._asked:
+            self._asked -= 1
         self._arrivals += 1
         if self._stopping or self._in_hand >= self._capacity:
             # Soon, but not at once: it would only come back to us.

@@ -1,9 +1,10 @@
 """nats-py's client with a short way for what comes and goes in great numbers.
 
 nats-py hands every message over through a queue, a task and a `Msg`, reads all headers of it, and
-checks every subject that is published to: 8 us for a message and its ack. The short way takes
-under 3 (both measured beside each other, 2 kB messages):
+checks every subject that is published to. Pulling a message of 2 kB and acknowledging it took 12.8
+us that way, everything of ours included, and takes 5.4 this way (CPU time, paired runs):
 
+- `WireParser`: finds messages without regular expressions and without a second buffer; 1.1 us.
 - `take_from`: a subscription whose messages go straight from the parser to a function, as they
   came. The function runs inside the reading task: it must be quick and must not wait.
 - `write`: a command for the server, put behind whatever waits to be sent. Everything written in
@@ -21,11 +22,77 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
 
 Take = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, payload and header block (both may be empty)."""
 
 _VERSION = b"NATS/1.0"
+_MESSAGES = (b"MSG", b"HMSG")
+
+
+class WireParser(Parser):
+    """nats-py's parser, except that it reads messages itself.
+
+    Its own cuts each message off the front of one buffer, and tries up to two regular expressions
+    on it. Lines that are not messages are still read by it, one at a time.
+    """
+
+    def __init__(self, client: WireClient) -> None:
+        super().__init__(client)
+        self._client = client
+
+    def reset(self) -> None:
+        """Forget everything: another connection begins."""
+        super().reset()
+        self._least = 0  # bytes without which the message at the front of `buf` is not complete
+        self._resets = getattr(self, "_resets", 0) + 1
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what the server sent, in pieces however cut."""
+        if self.buf:
+            self.buf += data
+            if len(self.buf) < self._least:
+                return
+            data = bytes(self.buf)
+            self.buf.clear()
+        client, resets, at, self._least = self._client, self._resets, 0, 0
+        while (line_end := data.find(b"\r\n", at)) >= 0:
+            words = data[at:line_end].split()
+            begin = line_end + 2
+            kind = words[0] if words else b""
+            if kind in _MESSAGES:
+                try:
+                    sid, end = int(words[2]), begin + int(words[-1])
+                    body = begin + int(words[-2]) if kind == b"HMSG" else begin
+                    reply = words[3] if len(words) == len(kind) + 2 else b""
+                except (ValueError, IndexError):
+                    raise ProtocolError from None
+                if not begin <= body <= end:
+                    raise ProtocolError
+                if len(data) < end + 2:
+                    self._least = end + 2 - at
+                    break
+                at = end + 2
+                take = client.takers.get(sid)
+                try:
+                    if take is not None:
+                        take(words[1], reply, data[body:end], data[begin:body])
+                        continue
+                    await client._process_msg(
+                        sid, words[1], reply, data[body:end], data[begin:body]
+                    )
+                except Exception as error:  # one message must not end the reading of all others
+                    await client._error_cb(error)
+            else:
+                await super().parse(data[at:begin])
+                if self.buf:
+                    raise ProtocolError
+                at = begin
+            if self._resets != resets:  # what follows came from a connection that is gone
+                return
+        self.buf += data[at:]
 
 
 class WireClient(Client):
@@ -33,7 +100,8 @@ class WireClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._takers: dict[int, Take] = {}
+        self.takers: dict[int, Take] = {}
+        self._ps = WireParser(self)
         self._kicked = False
 
     async def take_from(self, subject: str, take: Take) -> Subscription:
@@ -41,7 +109,7 @@ class WireClient(Client):
         subscription = await self.subscribe(
             subject, cb=_nothing, pending_msgs_limit=0, pending_bytes_limit=0
         )
-        self._takers[subscription._id] = take
+        self.takers[subscription._id] = take
         return subscription
 
     def write(self, command: bytes) -> None:
@@ -66,22 +134,8 @@ class WireClient(Client):
         if self.is_connected and self._flush_queue is not None and self._flush_queue.empty():
             self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
 
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        take = self._takers.get(sid)
-        if take is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        self.stats["in_msgs"] += 1
-        self.stats["in_bytes"] += len(data)
-        try:
-            take(subject, reply, data, headers)
-        except Exception as error:  # must not end the reading of everything
-            await self._error_cb(error)
-
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
-        self._takers.pop(sid, None)
+        self.takers.pop(sid, None)
         super()._remove_sub(sid, max_msgs)
 
 
