@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,8 +87,17 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
     redactor = Redactor(stage.secrets)
     set_up(style=log.format, level="warning" if drawn else log.level, redactor=redactor)
     meters = Meters()
+
+    def gone() -> None:
+        # what is still buffered would be complained about at the very end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stopping.set()
+
     screen = Timeline(
-        sys.stdout, colour=coloured(), state_of=stage.state_of if stage.simulator else None
+        sys.stdout,
+        colour=coloured(),
+        state_of=stage.state_of if stage.simulator else None,
+        gone=gone,
     )
     async with running_session(
         stage,

@@ -37,6 +37,7 @@ class Timeline:
         *,
         colour: bool,
         state_of: Callable[[str, str], str] | None = None,
+        gone: Callable[[], None] | None = None,
     ) -> None:
         """Print to `out`.
 
@@ -45,10 +46,13 @@ class Timeline:
             colour: whether to use ANSI colours.
             state_of: asks PagerDuty (the simulator) for the state of (service, dedup key); without
                 it the state is the one that an accepted request asked for.
+            gone: called once when nobody reads any more (``| head``); nothing is printed then.
         """
         self._out = out
         self._colour = colour
         self._state_of = state_of
+        self._gone = gone
+        self._read = True
         self._headed = False
 
     def note(self, report: Report) -> None:
@@ -96,8 +100,15 @@ class Timeline:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and code != _PLAIN else text
 
     def _print(self, text: str) -> None:
-        self._out.write(text.rstrip() + "\n")
-        self._out.flush()
+        if not self._read:
+            return
+        try:
+            self._out.write(text.rstrip() + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self._read = False
+            if self._gone is not None:
+                self._gone()
 
 
 def _clean(text: str) -> str:

@@ -13,12 +13,14 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
-from typing import Any, Literal, TextIO
+from contextlib import suppress
+from typing import Any, Literal, TextIO, cast
 from urllib.parse import quote
 
 import structlog
 from structlog.typing import Processor
 
+from subscriber.delivery import origin_of
 from subscriber.model import OutcomeKind
 from subscriber.service.report import Report
 
@@ -130,12 +132,33 @@ def set_up(
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lasting(out))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, _Libraries)]
     root.addHandler(_Libraries(logging.WARNING))
+
+
+class _Lasting:
+    """A file that takes every line, also when its reader has gone or its disk is full.
+
+    What cannot be written is dropped: a log that fails must not keep a page from going out.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Have it written now."""
+        with suppress(OSError, ValueError):
+            self._file.flush()
 
 
 class _Libraries(logging.Handler):
@@ -163,18 +186,25 @@ class Journal:
         return bool(self._log.is_enabled_for(_LEVELS[OutcomeKind.SKIPPED]))
 
     def note(self, report: Report) -> None:
-        """Write the line."""
+        """Write the line, if anybody reads lines of its level."""
         outcome = report.outcome
-        intent, event = outcome.intent, report.event
+        if not self._log.is_enabled_for(_LEVELS[outcome.kind]):
+            return
+        intent, event, envelope = outcome.intent, report.event, report.envelope
         fields: dict[str, Any] = {"reason": outcome.reason.value}
         if event is not None:
             context = event.extensions.get("shkeptncontext")
             fields.update(event_id=event.id, event_type=event.type, keptn_context=context or None)
         else:
-            fields.update(subject=report.envelope.subject)
-        if report.envelope.stream:
-            fields.update(stream=report.envelope.stream, sequence=report.envelope.sequence)
-        fields.update(rule=report.rule or None)
+            fields.update(subject=envelope.subject)
+        if envelope.stream:
+            fields.update(stream=envelope.stream, sequence=envelope.sequence)
+        if envelope.delivery_count > 1:
+            fields.update(delivery=envelope.delivery_count)
+        origin = origin_of(envelope)
+        if origin.sequence != envelope.sequence:
+            fields.update(replay_of=origin.sequence)
+        fields.update(trace_id=report.trace_id or None, rule=report.rule or None)
         if intent is not None:
             fields.update(
                 action=intent.action.value,
@@ -188,7 +218,7 @@ class Journal:
             retry_in=round(outcome.delay, 3) or None,
             message=outcome.message or None,
             errors=list(outcome.errors) or None,
-            seconds=round(report.seconds, 4),
+            duration_seconds=round(report.seconds, 4),
         )
         lines = {name: value for name, value in fields.items() if value is not None}
         self._log.log(_LEVELS[outcome.kind], outcome.kind.value, **lines)

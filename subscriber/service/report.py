@@ -25,6 +25,7 @@ class Report:
         rule: the rule that asked, empty when none did.
         seconds: from receipt by this process to this end.
         now: when it ended, seconds since 1970.
+        trace_id: of the trace it belongs to, 32 hexadecimal digits; empty without tracing.
     """
 
     outcome: Outcome
@@ -33,6 +34,7 @@ class Report:
     rule: str = ""
     seconds: float = 0.0
     now: float = 0.0
+    trace_id: str = ""
 
 
 class Observer(Protocol):

@@ -46,7 +46,7 @@ async def test_a_line_says_what_somebody_who_was_paged_looks_for(log: io.StringI
         "status": 202,
         "attempts": 1,
         "message": line["message"],
-        "seconds": 0.0,
+        "duration_seconds": 0.0,
         "timestamp": "",
     }
 
