@@ -97,6 +97,7 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
             heard.began = now
         first = run.last
         run.attempts += 1
+        run.permitted = False
         verdict = yield Send(intent=statement, deadline=claim.expires_at)
         assert isinstance(verdict, Verdict)
         run.last = heard.verdict = verdict

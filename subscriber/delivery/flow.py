@@ -40,6 +40,9 @@ from subscriber.model import (
     Recall,
 )
 
+_GUARDED = frozenset({Move.SEND, Move.REMEMBER})
+"""What is done about a key never seen, and begins with a compare-and-set."""
+
 
 def deliver(
     intent: Intent,
@@ -109,12 +112,11 @@ def _plain(alert: Alert, action: Action) -> Intent:
 def _tell(run: Run) -> Flow[Outcome]:
     """Rounds of: read, decide, claim, say, settle."""
     intent, policy = run.intent, run.policy
+    guess = run.delivery_count == 1 and not run.recalls
+    refused = 0.0
     for _ in range(policy.rounds):
-        alert, revision = yield from ask_load(intent)
-        now = yield from ask_now()
-        step = decide(
-            alert, intent, owner=run.owner, now=now, tries=run.delivery_count, policy=policy
-        )
+        alert, revision, now, step = yield from _look(run, guess)
+        guessed, guess = guess and not revision, False
         run.settled = run.settled or step.place is not Place.NEWER
         match step.move:
             case Move.END:
@@ -140,7 +142,10 @@ def _tell(run: Run) -> Flow[Outcome]:
                 content: Intent = _as_sent(run, now)
             case Move.REPEAT:
                 content = yield from _settled_content(run, alert)
-        wait = yield from ask_permit(run, content)
+        wait = refused or (yield from ask_permit(run, content))
+        if wait > 0 and guessed:
+            refused = wait
+            continue  # it may have been said already: look before it waits for its turn
         if wait > 0:
             delay = run.as_asked(wait)
             yield from _hold_back(run, step, alert, revision, now + delay)
@@ -150,6 +155,23 @@ def _tell(run: Run) -> Flow[Outcome]:
             return outcome
     now = yield from ask_now()
     return run.put_off(now, Reason.BUSY, "the entry of this key changes too often")
+
+
+def _look(run: Run, guess: bool) -> Flow[tuple[Alert, int, float, Step]]:
+    """The entry, its revision, the time, and what to do.
+
+    The entry may be a `guess` ("never seen"), which spares most first events of a key a round trip.
+    That is as good as a look whenever a compare-and-set from revision 0 comes next: it fails if
+    there is an entry. What would end or put off the intent without one is looked up.
+    """
+    alert, revision = yield from ask_load(run.intent, guess=guess)
+    now = yield from ask_now()
+    step = decide(
+        alert, run.intent, owner=run.owner, now=now, tries=run.delivery_count, policy=run.policy
+    )
+    if guess and not revision and (step.move not in _GUARDED or run.is_stale(now)):
+        return (yield from _look(run, False))
+    return alert, revision, now, step
 
 
 def _guard(run: Run, alert: Alert, revision: int, now: float) -> Flow[Outcome | None]:

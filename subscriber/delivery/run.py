@@ -42,6 +42,7 @@ class Run:
             since, so the repair is ours to do now, with the message in hand, and not after a
             redelivery that may never come.
         recalls: no message is in hand, its event must be read back.
+        permitted: a call was granted and has not been made yet.
         quick: pauses of the tries left in this run.
     """
 
@@ -55,6 +56,7 @@ class Run:
     settled: bool = False
     outspoken: bool = False
     recalls: bool = False
+    permitted: bool = False
     quick: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,9 +129,9 @@ def ask_now() -> Flow[float]:
     return answer
 
 
-def ask_load(intent: Intent) -> Flow[tuple[Alert, int]]:
-    """The entry of the intent's key, and its revision."""
-    answer = yield Load(key=entry.key_of(intent))
+def ask_load(intent: Intent, *, guess: bool = False) -> Flow[tuple[Alert, int]]:
+    """The entry of the intent's key, and its revision; with `guess` a look is not needed."""
+    answer = yield Load(key=entry.key_of(intent), guess=guess)
     assert isinstance(answer, tuple)
     alert, revision = answer
     return alert, revision
@@ -143,8 +145,14 @@ def ask_save(alert: Alert, revision: int) -> Flow[int]:
 
 
 def ask_permit(run: Run, content: Intent) -> Flow[float]:
-    """0.0 when a call is granted, else seconds until it is worth asking again."""
+    """0.0 when a call is granted, else seconds until it is worth asking again.
+
+    What was granted and not spent, because a claim was lost, still holds.
+    """
+    if run.permitted:
+        return 0.0
     urgent = content.action is Action.TRIGGER
     answer = yield Permit(service=run.intent.service, urgent=urgent)
     assert isinstance(answer, (int, float))
+    run.permitted = answer <= 0
     return float(answer)

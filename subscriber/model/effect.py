@@ -62,9 +62,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Read a ledger entry."""
+    """Read a ledger entry.
+
+    Attributes:
+        key: whose.
+        guess: the entry of a key never seen will do, without a look; what follows is a
+            compare-and-set that fails if the guess was wrong, or a Load that guesses no more.
+    """
 
     key: AlertKey
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -451,7 +451,9 @@ class World:
                 return
             case Load():
                 answer = self.entries.get(effect.key) or (Alert(key=effect.key), 0)
-                if fault == "refusal":
+                if effect.guess and self.chance() < 0.5:
+                    answer = (Alert(key=effect.key), 0)
+                elif fault == "refusal":
                     answer = Problem(Reason.LEDGER_UNAVAILABLE, "away")
             case Save():
                 answer = self._save(task, effect, fault)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator
 
 import pytest
 from flow_small import Bounds, explore
-from flow_world import Faults, World
+from flow_world import Faults, Task, World
 
 from subscriber.delivery import entry, exchange, table
-from subscriber.model import Action, Alert, Claim, Effect
+from subscriber.model import Action, Alert, Claim, Effect, Save
 
 FAULTS = {
     "late": Faults(crash=0.3, freeze=1, late_write=2, rate=0.3, most=6, bounded=True),
@@ -77,6 +77,19 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(table, "place_of", lambda alert, intent: table.Place.NEWER)
 
 
+def guesses_unproven(patch: pytest.MonkeyPatch) -> None:
+    """What follows a guess is written over whatever is there."""
+    honest = World._save
+
+    def save(world: World, task: Task, effect: Save, fault: str) -> object:
+        _, revision = world.entries.get(effect.alert.key, (None, 0))
+        if not effect.revision:
+            effect = Save(alert=effect.alert, revision=revision)
+        return honest(world, task, effect, fault)
+
+    patch.setattr(World, "_save", save)
+
+
 def no_claims(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(entry, "is_live", lambda claim, **_: False)
 
@@ -103,6 +116,7 @@ MUTATIONS: list[tuple[Callable[[pytest.MonkeyPatch], None], str, bool]] = [
     (no_doubt_after_a_time_out, "flight", True),
     (no_lease_check, "frozen", False),
     (no_fence, "calm", True),
+    (guesses_unproven, "calm", True),
     (rest_in_doubt, "flight", True),
     (acknowledge_moves_the_position, "calm", True),
     (acknowledge_forgotten, "calm", True),

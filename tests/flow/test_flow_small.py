@@ -29,6 +29,11 @@ def test_three_events_two_replicas_one_lost_reply_anywhere(actions: tuple[Action
     assert found.histories > 3
 
 
+@pytest.mark.parametrize("actions", [(T, R, T), (R, T, R)], ids=names)
+def test_the_same_without_a_guess(actions: tuple[Action, ...]) -> None:
+    assert not explore(actions, Bounds(crashes=1, guesses=False)).bad
+
+
 @pytest.mark.parametrize(
     "actions", [a for a in triples() if Action.ACKNOWLEDGE not in a], ids=names
 )
