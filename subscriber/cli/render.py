@@ -121,8 +121,9 @@ def _render_template(
             missing=missing.value,
         )
         text = compiled.render(data)
-        # into a file or a pipe it goes as it is
-        typer.echo("\n".join(map(plain, text.split("\n"))) if sys.stdout.isatty() else text, nl=False)
+        if sys.stdout.isatty():  # into a file or a pipe it goes as it is
+            text = "\n".join(map(plain, text.split("\n")))
+        typer.echo(text, nl=False)
 
 
 def _render_rule(rule: str, event: Path, config: Path | None) -> None:

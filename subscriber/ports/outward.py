@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
-from urllib.request import getproxies_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment
 
 import certifi
 import httpx

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from subscriber.model import Problem, Reason
+from subscriber.web.guard import GuardedProtocol
 
 
 class HttpServer:
@@ -17,7 +18,16 @@ class HttpServer:
     def __init__(self, app: ASGIApp, listen: str) -> None:
         host, _, port = listen.rpartition(":")
         self._address = (host.strip("[]"), int(port))
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            log_config=None,
+            log_level="error",  # what strangers send is no line of our log
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
         self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
