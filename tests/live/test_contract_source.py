@@ -8,12 +8,20 @@ import time
 import pytest
 from contract_worlds import ACK_WAIT, World, until
 
-from subscriber.ports.interfaces import Held, PortUnavailable
+from subscriber.ports.interfaces import Held, PortUnavailable, Source
 
 
 async def publish(world: World, count: int, start: int = 1) -> None:
     for number in range(start, start + count):
         await world.publisher.publish(world.subject, b"%d" % number, {"X-Number": str(number)})
+
+
+async def until_settled(source: Source, left: int) -> None:
+    """An end goes out at once, but nobody waits for the server to have understood it."""
+    deadline = time.monotonic() + 5
+    while await source.backlog() != left:
+        assert time.monotonic() < deadline, await source.backlog()
+        await asyncio.sleep(0.01)
 
 
 async def test_a_message_arrives_with_its_facts_and_in_order(world: World) -> None:
@@ -48,6 +56,67 @@ async def test_what_is_acked_is_settled_and_stays_so(world: World) -> None:
     await asyncio.sleep(ACK_WAIT + 0.5)
     assert await source.backlog() == 0
     assert len(held) == 3
+    await source.stop()
+
+
+async def test_a_look_at_a_message_tells_what_its_envelope_tells(world: World) -> None:
+    await publish(world, 2)
+    held: list[Held] = []
+    source = world.new_source()
+    await source.start(held.append, capacity=10)
+    await until(lambda: len(held) == 2)
+    await held[0].nak(0)
+    await until(lambda: len(held) == 3)
+    for message in held:
+        assert message.data == message.envelope.data
+        assert message.headers == message.envelope.headers
+        assert message.headers["X-Number"] == message.data.decode()
+        assert message.redelivered is (message.envelope.delivery_count > 1)
+        await message.ack()
+    assert [message.redelivered for message in held] == [False, False, True]
+    await source.stop()
+
+
+async def test_messages_acked_as_they_come_need_no_capacity(world: World) -> None:
+    await publish(world, 40)
+    seen: list[bytes] = []
+    kept: list[Held] = []
+
+    def take(message: Held) -> None:
+        seen.append(message.data)
+        if message.data == b"20":
+            kept.append(message)
+        else:
+            message.ack_nowait()
+            message.ack_nowait()  # a second end frees no second place
+
+    source = world.new_source()
+    await source.start(take, capacity=2)
+    await until(lambda: len(seen) == 40)
+    assert seen == [b"%d" % number for number in range(1, 41)]
+    await until_settled(source, 1)
+    await asyncio.sleep(ACK_WAIT / 2)
+    assert len(seen) == 40
+    kept[0].ack_nowait()
+    await until_settled(source, 0)
+    await source.stop()
+
+
+async def test_only_the_first_end_counts_whichever_way_it_comes(world: World) -> None:
+    await publish(world, 2)
+    held: list[Held] = []
+    source = world.new_source()
+    await source.start(held.append, capacity=10)
+    await until(lambda: len(held) == 2)
+    held[0].ack_nowait()
+    await held[0].nak(0)
+    await held[1].nak(0)
+    held[1].ack_nowait()
+    await until(lambda: len(held) == 3)
+    await asyncio.sleep(0.3)
+    assert [message.data for message in held] == [b"1", b"2", b"2"]
+    held[2].ack_nowait()
+    await until_settled(source, 0)
     await source.stop()
 
 

@@ -293,3 +293,143 @@ async def test_messages_waiting_for_their_retry_do_not_hold_up_the_others(
     for message in held[3000:]:
         await message.ack()
     await source.stop()
+
+
+# -- ends given by who cannot wait ----------------------------------------------------------------
+
+
+async def test_acks_of_one_turn_go_out_together_and_at_once(link: NatsConnection) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=200)
+    await publish(link, 1, 150)
+    await until(lambda: len(held) == 150)
+    await link.ping()  # nothing of our own is left to be sent
+    flushes: list[int] = []
+    transport = link.client._transport
+    write = transport.writelines
+    transport.writelines = lambda commands: (flushes.append(len(commands)), write(commands))
+    try:
+        for message in held:
+            message.ack_nowait()
+        assert not flushes
+        await until(lambda: flushes, within=1)
+        assert flushes[0] >= 150  # the acks, and perhaps a request for more
+        await settled(source, within=2)
+    finally:
+        transport.writelines = write
+    await source.stop()
+
+
+async def test_an_ack_just_before_the_stop_is_sent(link: NatsConnection) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=10)
+    await publish(link, 1, 5)
+    await until(lambda: len(held) == 5)
+    for message in held[:4]:
+        message.ack_nowait()
+    stopping = asyncio.ensure_future(source.stop())
+    await asyncio.sleep(0)
+    held[4].ack_nowait()
+    await stopping
+    await settled(source, within=2)
+
+
+async def test_an_ack_just_before_the_connection_is_closed_is_sent(
+    server: EmbeddedNats, link: NatsConnection
+) -> None:
+    async with connected(server) as ours:
+        source = JetStreamSource(ours, STREAMS, QUICK)
+        held: list[Held] = []
+        await source.start(held.append, capacity=10)
+        await publish(link, 1, 5)
+        await until(lambda: len(held) == 5)
+        for message in held:
+            message.ack_nowait()
+    info = await link.api(f"CONSUMER.INFO.EVENTS.{DURABLE}")
+    assert (info["num_ack_pending"], info["ack_floor"]["stream_seq"]) == (0, 5)
+
+
+async def test_acks_given_while_the_server_is_away_by_who_cannot_wait_count(
+    server: EmbeddedNats, link: NatsConnection
+) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=3)
+    await publish(link, 1, 5)
+    await until(lambda: len(held) == 3)
+    await server.stop()
+    await until(lambda: not link.connected)
+    for message in held[:3]:
+        message.ack_nowait()
+    await server.start()
+    await until(lambda: len(held) == 5, within=45)
+    assert sorted(message.data for message in held[3:]) == [b"4", b"5"]
+    for message in held[3:]:
+        message.ack_nowait()
+    await settled(source)
+    await source.stop()
+
+
+async def test_an_ack_by_who_cannot_wait_settles_nothing_in_a_new_stream(
+    link: NatsConnection,
+) -> None:
+    source = JetStreamSource(link, STREAMS, QUICK)
+    held: list[Held] = []
+    await source.start(held.append, capacity=10)
+    await publish(link, 1, 1)
+    await until(lambda: len(held) == 1)
+    first = source.bindings[0].epoch
+    await link.api("STREAM.DELETE.EVENTS")
+    await until(lambda: source.bindings[0].epoch != first)
+    await publish(link, 2, 2)
+    await until(lambda: len(held) == 2)
+    # The facts are those of the stream it came from, also when they are asked for afterwards.
+    assert held[0].envelope.stream_epoch == first
+    assert held[1].envelope.stream_epoch == source.bindings[0].epoch
+    held[0].ack_nowait()
+    await link.ping()
+    assert await source.backlog() == 1
+    held[1].ack_nowait()
+    await settled(source)
+    await source.stop()
+
+
+async def test_confirmed_acks_are_confirmed_whichever_way_they_come(link: NatsConnection) -> None:
+    source = JetStreamSource(link, STREAMS, replace(QUICK, confirm_acks=True))
+    held: list[Held] = []
+    await source.start(held.append, capacity=10)
+    await publish(link, 1, 4)
+    await until(lambda: len(held) == 4)
+    await asyncio.gather(held[0].ack(), held[1].ack())
+    assert await source.backlog() == 2  # confirmed: no waiting for it to become true
+    held[2].ack_nowait()
+    held[3].ack_nowait()
+    await source.stop()
+    assert await source.backlog() == 0
+
+
+async def test_a_message_that_is_not_jetstreams_and_a_failing_handler_stop_nothing(
+    link: NatsConnection,
+) -> None:
+    told: list[str] = []
+    source = JetStreamSource(link, STREAMS, QUICK, listener=lambda state, text: told.append(text))
+    seen: list[bytes] = []
+
+    def take(message: Held) -> None:
+        seen.append(message.data)
+        if not message.redelivered:
+            raise ArithmeticError("a bug")
+        message.ack_nowait()
+
+    await source.start(take, capacity=10)
+    inbox = source._readers[0]._inbox.decode()
+    for reply in ("", "a.b", "$JS.ACK.EVENTS.d.x.1.1.1.1", "$JS.ACK.EVENTS.d.1"):
+        await link.client.publish("elsewhere", b"?", reply=reply)
+        await link.client.publish(f"{inbox}.nonsense", b"?", reply=reply)
+    await publish(link, 1, 3)
+    await until(lambda: len(seen) == 6, within=10)
+    await settled(source)
+    assert sum("the handler failed: ArithmeticError" in text for text in told) == 3
+    await source.stop()
