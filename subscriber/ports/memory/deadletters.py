@@ -9,10 +9,15 @@ from subscriber.ports.letter import kept, letter_id
 
 
 class MemoryDeadLetters:
-    """See `ports.interfaces.DeadLetters`. Lost with the process; the oldest go beyond `limit`."""
+    """See `ports.interfaces.DeadLetters`.
 
-    def __init__(self, limit: int = 10_000) -> None:
+    Lost with the process; beyond `limit` letters or `most_bytes` of messages the oldest go.
+    """
+
+    def __init__(self, limit: int = 10_000, most_bytes: int = 64 * 1024 * 1024) -> None:
         self._limit = limit
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._last = 0
         self._letters: dict[int, tuple[Envelope, dict[str, str]]] = {}
         self._numbers: dict[str, int] = {}
@@ -25,8 +30,9 @@ class MemoryDeadLetters:
         self._last += 1
         self._letters[self._last] = (envelope, kept(headers))
         self._numbers[identity] = self._last
-        if len(self._letters) > self._limit:
-            self._letters.pop(next(iter(self._letters)))
+        self._bytes += len(envelope.data)
+        while len(self._letters) > self._limit or self._bytes > self._most_bytes:
+            await self.remove(next(iter(self._letters)))
         if len(self._numbers) > 2 * self._limit:
             self._numbers.pop(next(iter(self._numbers)))
         return self._last
@@ -42,7 +48,9 @@ class MemoryDeadLetters:
 
     async def remove(self, number: int) -> None:
         """Drop a letter; nothing happens when there is none."""
-        self._letters.pop(number, None)
+        letter = self._letters.pop(number, None)
+        if letter is not None:
+            self._bytes -= len(letter[0].data)
 
     async def ping(self) -> None:
         """Always usable."""

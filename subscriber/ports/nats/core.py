@@ -5,7 +5,7 @@ our hands when the process ends, is gone; so is what waits for a retry. What it 
 
 - Replicas share the messages of a queue group.
 - No more than `capacity` messages are in hand; what arrives meanwhile waits in the client, up to
-  `max_pending` messages. What goes beyond that is dropped, and said.
+  `max_pending` messages and 64 MiB. What goes beyond that is dropped, and said.
 - `nak` hands the message over again in this process after the delay, up to `max_delayed` at a time.
 """
 
@@ -30,6 +30,8 @@ from subscriber.ports.nats.options import ConnectionListener, ConnectionState
 from subscriber.ports.subjects import reduce, valid
 
 _DRAIN_SECONDS = 2.0
+_MOST_BYTES = 64 * 1024 * 1024
+"""Waiting for a place, per subscription; and as much again for their retry."""
 _MICROSECOND = 1_000_000
 
 
@@ -107,6 +109,7 @@ class CoreSource:
         self._queue = queue
         self._max_pending = max_pending
         self._max_delayed = max_delayed
+        self._bytes_delayed = 0
         self._tell = listener or (lambda state, text: None)
         self._handler: Handler = lambda held: None
         self._places = asyncio.Semaphore(0)
@@ -180,15 +183,19 @@ class CoreSource:
 
     def again(self, envelope: Envelope, delay: float) -> None:
         """Hand it over once more after `delay` seconds."""
-        if self._stopped or len(self._delayed) + len(self._again) >= self._max_delayed:
+        waiting = len(self._delayed) + len(self._again)
+        heavy = self._bytes_delayed + len(envelope.data) > _MOST_BYTES
+        if self._stopped or waiting >= self._max_delayed or heavy:
             self._tell(ConnectionState.ERROR, "a message that should be tried again is lost")
             return
         later = replace(envelope, delivery_count=envelope.delivery_count + 1)
         loop = asyncio.get_running_loop()
+        self._bytes_delayed += len(later.data)
         timer = loop.call_later(max(0.0, delay), self._due, later)
         self._delayed[later.sequence] = timer
 
     def _due(self, envelope: Envelope) -> None:
+        self._bytes_delayed -= len(envelope.data)
         self._delayed.pop(envelope.sequence, None)
         task = asyncio.create_task(self._hand_over(envelope))
         self._again.add(task)
@@ -227,7 +234,7 @@ class CoreSource:
                     queue=self._queue,
                     cb=self._arrived,
                     pending_msgs_limit=self._max_pending,
-                    pending_bytes_limit=0,
+                    pending_bytes_limit=_MOST_BYTES,
                 )
                 self._subscriptions.append(subscription)
         self._client = client

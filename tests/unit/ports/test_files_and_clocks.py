@@ -192,3 +192,13 @@ async def test_dead_letters_in_memory_are_bounded() -> None:
         envelope = Envelope(subject="s", data=b"", stream="S", sequence=sequence)
         assert await letters.write(envelope, {}) == sequence
     assert [number async for number, _, _ in letters.scan()] == [7, 8, 9]
+
+
+async def test_dead_letters_in_memory_are_bounded_by_their_bytes_too() -> None:
+    letters = MemoryDeadLetters(most_bytes=250)
+    for sequence in range(1, 10):
+        await letters.write(Envelope(subject="s", data=b"x" * 100, sequence=sequence), {})
+    assert [number async for number, _, _ in letters.scan()] == [8, 9]
+    await letters.remove(8)
+    await letters.write(Envelope(subject="s", data=b"x" * 150, sequence=99), {})
+    assert [number async for number, _, _ in letters.scan()] == [9, 10]
