@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean
+.PHONY: help helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean bench bench-peers bench-smoke
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,15 @@ helm-tools:  ## build Helm 3 and kube-score into .tools/bin, for the chart's tes
 	@mkdir -p .tools/bin
 	@GOBIN=$(CURDIR)/.tools/bin GOFLAGS= nice go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM3)
 	@GOBIN=$(CURDIR)/.tools/bin GOFLAGS= nice go install -trimpath -ldflags '-s -w' github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE)
+
+bench: $(STAMP)  ## speed beside the peers: benchmarks/RESULTS.md, 20 minutes (ONLY=act ROUNDS=5 WHO=ours)
+	@$(BIN)/python benchmarks/bench.py run $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WHO),--who $(WHO))
+
+bench-peers: $(STAMP)  ## install what the benchmark compares with (pip, npm, go) into benchmarks/.peers
+	@$(BIN)/python benchmarks/bench.py peers
+
+bench-smoke: $(STAMP)  ## every benchmark with tiny counts, under a minute: fails on a broken harness
+	@$(BIN)/python benchmarks/bench.py smoke
 
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .
