@@ -147,7 +147,6 @@ async def courier_for(reach: Reach, alert: Alert) -> AsyncIterator[tuple[Courier
                 policy=options.policy(reach.config),
                 name=f"by-hand-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
                 width=1,
-                room=1,
                 meters=Meters(),
             ),
             clock,

@@ -17,9 +17,10 @@ from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
 from subscriber.delivery.replay import Origin, origin_of, replay_headers
 from subscriber.delivery.run import Flow
-from subscriber.delivery.settle import Settlement, SettlementKind, settle
+from subscriber.delivery.settle import SETTLEMENT_OF, Settlement, SettlementKind, settle
 
 __all__ = [
+    "SETTLEMENT_OF",
     "Allowance",
     "Backlog",
     "Flow",

@@ -8,9 +8,16 @@ each key; what is older than those ends as superseded, without a call and withou
 Why `KEPT` is two and not one: the newest may yet be refused by PagerDuty, and then the one before
 it speaks. Both stay unacknowledged until they have ended, so a crash loses neither.
 
+How long is right for who is on call? To be told of a state that is long over wakes somebody for
+nothing, or calls off what has broken again; to be told late costs the time. So everything waits
+until the present is reached, as long as that is soon. An event that came in time is not held back
+for longer than `longest`; one that is late already for no longer than it is late, and in no case
+for longer than `patience`: holding back at most doubles a delay, and a stream that never ceases
+withholds nothing for ever.
+
 Rules: pure, time is an argument; holds at most `KEPT` items a key; everything is released together,
-when nothing more waits behind, when it has been quiet, after `longest` seconds, or when the room is
-full.
+when nothing more waits behind, when it has been quiet, when an event has been held for as long as
+it may be, or when the room is full.
 """
 
 from __future__ import annotations
@@ -24,36 +31,55 @@ T = TypeVar("T")
 
 KEPT = 2
 
+_Rank = tuple[int, int, int, int]
+
 
 class Backlog(Generic[T]):
     """The events that are held back, by key."""
 
-    def __init__(self, *, room: int, quiet: float = 0.25, longest: float = 5.0) -> None:
+    def __init__(
+        self, *, room: int, quiet: float = 0.25, longest: float = 5.0, patience: float = 20.0
+    ) -> None:
         """Set the limits.
 
         Args:
             room: how many items may be held; more release everything.
-            quiet: seconds without a new item after which everything is released.
-            longest: seconds after which everything is released in any case.
+            quiet: seconds without a message after which everything is released.
+            longest: seconds for which an event may be held that came in time.
+            patience: seconds for which an event may be held that is late already.
         """
-        if room < 1 or quiet <= 0 or longest < quiet:
-            raise ValueError("a backlog needs room >= 1 and 0 < quiet <= longest")
+        if room < 1 or quiet <= 0 or longest < quiet or patience < longest:
+            raise ValueError("a backlog needs room >= 1 and 0 < quiet <= longest <= patience")
         self._room = room
         self._quiet = quiet
         self._longest = longest
-        self._held: dict[AlertKey, list[tuple[Position, int, T]]] = {}
+        self._patience = patience
+        self._held: dict[AlertKey, list[tuple[_Rank, T]]] = {}
         self._count = 0
         self._offered = 0
-        self._since = 0.0
+        self._until = 0.0
         self._last = 0.0
-        self._behind = 0
+        self._behind: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Items held."""
         return self._count
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is worth waiting for: the present is reached, or the room is full."""
+        return self._count >= self._room or not any(self._behind.values())
+
     def offer(
-        self, key: AlertKey, position: Position, item: T, *, now: float, behind: int
+        self,
+        key: AlertKey,
+        position: Position,
+        item: T,
+        *,
+        now: float,
+        behind: int,
+        stored_at: float | None = None,
+        stream: str = "",
     ) -> list[T]:
         """Hold an item back; the ones (perhaps this one) that newer ones make needless.
 
@@ -63,30 +89,43 @@ class Backlog(Generic[T]):
             item: whatever the caller wants back.
             now: seconds since 1970.
             behind: how many messages wait behind it.
+            stored_at: when NATS stored it, seconds since 1970; None: just now.
+            stream: where those messages wait; all streams that were read must come to their end.
+        """
+        late = 0.0 if stored_at is None else now - stored_at
+        until = now + min(max(self._longest, late), self._patience)
+        if not self._count or until < self._until:
+            self._until = until
+        self._last, self._behind[stream] = now, behind
+        self._offered += 1  # two deliveries of one message: the later one stands for it
+        rank = (position.epoch, position.sequence, position.index, self._offered)
+        entries = self._held.get(key)
+        if entries is None:
+            entries = self._held[key] = []
+        insort(entries, (rank, item))
+        self._count += 1
+        if len(entries) <= KEPT:
+            return []
+        self._count -= 1
+        return [entries.pop(0)[1]]
+
+    def due(self, now: float, *, heard_at: float = 0.0) -> float:
+        """Seconds until everything is to be released; 0 or less: now.
+
+        Args:
+            now: seconds since 1970.
+            heard_at: when a message last came, also one that is not for us.
         """
         if not self._count:
-            self._since = now
-        self._last, self._behind = now, behind
-        self._offered += 1  # two deliveries of one message: the later one stands for it
-        entries = self._held.setdefault(key, [])
-        insort(entries, (position, self._offered, item))
-        self._count += 1
-        needless = [entry[2] for entry in entries[:-KEPT]]
-        del entries[:-KEPT]
-        self._count -= len(needless)
-        return needless
-
-    def due(self, now: float) -> float:
-        """Seconds until everything is to be released; 0 or less: now."""
-        if not self._count:
             return self._quiet
-        if self._behind == 0 or self._count >= self._room:
+        if self.complete:
             return 0.0
-        return min(self._last + self._quiet, self._since + self._longest) - now
+        return min(max(self._last, heard_at) + self._quiet, self._until) - now
 
     def release(self) -> list[T]:
         """Everything, of each key the newest first."""
-        items = [entry[2] for entries in self._held.values() for entry in reversed(entries)]
+        items = [entry[1] for entries in self._held.values() for entry in reversed(entries)]
         self._held.clear()
+        self._behind.clear()
         self._count = 0
         return items

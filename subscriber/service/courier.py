@@ -2,8 +2,7 @@
 
 Rules: the conversation decides, this only performs: each effect is one awaited call, and what the
 world does comes back as an answer. Behind `Send` the routing key enters the request and leaves
-this process with it. Intents of one key are said one after the other, the newest first (`Lanes`);
-while a long queue waits behind them, only the newest are said at all (`Backlog`).
+this process with it. Intents of one key are said one after the other, the newest first (`Lanes`).
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import asyncio
 from dataclasses import dataclass
 
 from subscriber.cloudevent import decode_each
-from subscriber.delivery import Backlog, Flow, Lanes, Policy, deliver, key_of, mend
+from subscriber.delivery import Flow, Lanes, Policy, deliver, key_of, mend
 from subscriber.model import (
-    Action,
     Alert,
     AlertKey,
     Effect,
@@ -24,7 +22,6 @@ from subscriber.model import (
     Load,
     Now,
     Outcome,
-    OutcomeKind,
     Pause,
     Permit,
     Problem,
@@ -37,12 +34,9 @@ from subscriber.model import (
 )
 from subscriber.pagerduty import is_about_the_key, judge, request_for
 from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
-from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.rules import Arrival, RuleSet, outline
 from subscriber.service.book import Book
 from subscriber.service.meters import Meters
-
-BACKLOG = 100
-"""From so many messages waiting behind one on, what is read is a backlog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +69,6 @@ class Courier:
         name: str,
         width: int,
         meters: Meters,
-        room: int = 1,
     ) -> None:
         """Set the table.
 
@@ -85,7 +78,6 @@ class Courier:
             policy: times and limits.
             name: unique among all running replicas, for the claims.
             width: how many conversations may run at once.
-            room: how many intents may be held back while a backlog is read.
             meters: counts calls.
         """
         self._world = world
@@ -97,8 +89,6 @@ class Courier:
         # (35 us and a round trip each), where they are not, a guess is.
         self._meets_new_keys = False
         self._lanes: Lanes[_Turn] = Lanes(width=width)
-        self._backlog: Backlog[asyncio.Future[bool]] = Backlog(room=room)
-        self._release: asyncio.TimerHandle | None = None
         self._meters = meters
 
     @property
@@ -122,13 +112,6 @@ class Courier:
         """
         by = self._book if book is None else book
         key = key_of(intent)
-        if not await self._is_needed(key, intent, envelope):
-            return Outcome(
-                kind=OutcomeKind.SUPERSEDED,
-                reason=Reason.SUPERSEDED,
-                intent=intent,
-                message="newer events of this key are in hand",
-            )
         turn = _Turn(key=key, go=asyncio.get_running_loop().create_future())
         self._start(self._lanes.offer(key, intent.position, intent.action, turn))
         try:
@@ -138,43 +121,6 @@ class Courier:
             # cancelled while waiting: the lane reaches the dead turn later and passes it on
             if turn.go.done() and not turn.go.cancelled():
                 self._start(self._lanes.done(key))
-
-    # -- a backlog ---------------------------------------------------------------------------
-
-    async def _is_needed(self, key: AlertKey, intent: Intent, envelope: Envelope) -> bool:
-        """Whether an intent must be said at all; answers at once unless there is a backlog."""
-        if intent.action not in (Action.TRIGGER, Action.RESOLVE):
-            return True
-        if envelope.pending < BACKLOG and not self._backlog:
-            return True
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        needless = self._backlog.offer(
-            key, intent.position, answer, now=self._world.clock.now(), behind=envelope.pending
-        )
-        for older in needless:
-            if not older.done():
-                older.set_result(False)
-        self._look_again()
-        return await answer
-
-    def _look_again(self) -> None:
-        """Release what is held back when it is time, else come back then."""
-        if self._release is not None:
-            self._release.cancel()
-            self._release = None
-        if not self._backlog:
-            return
-        wait = self._backlog.due(self._world.clock.now())
-        if wait > 0:
-            self._release = asyncio.get_running_loop().call_later(wait, self._look_again)
-            return
-        self.release()
-
-    def release(self) -> None:
-        """Hold nothing back any longer."""
-        for answer in self._backlog.release():
-            if not answer.done():
-                answer.set_result(True)
 
     # -- lanes -------------------------------------------------------------------------------
 
@@ -281,8 +227,11 @@ class Courier:
         )
         found: Intent | None = None
         for event in decode_each(envelope):
-            for trace in plan(rules, event, arrival) if isinstance(event, Event) else ():
-                intent = trace.intent
+            for one in outline(rules, event, arrival) if isinstance(event, Event) else ():
+                bare = one.bare_intent()
+                if bare is not None and key_of(bare) != effect.key:
+                    continue  # its body is not worth rendering
+                intent = one.trace().intent
                 if intent is None or key_of(intent) != effect.key:
                     continue
                 if intent.position == position:

@@ -1,30 +1,25 @@
 """The pump: takes messages, has them said, and ends each of them exactly once.
 
 Rules: nothing is acknowledged before it is delivered, deliberately skipped or written to the dead
-letters; a message we cannot finish goes back with a delay. A message that no rule asks for is
-looked at, acknowledged and counted on the spot: nearly all of them are (0.9 us beside the look
-itself; a task and a report for each took 25). Every other message in hand is a task of its own, and
-the source never hands over more than the capacity. A message held long is reported in
-progress so that no other replica takes it. A fault of our own (a bug) is logged with its trace,
-tried again, and dead-lettered in the end: it never stops the loop.
+letters; a message we cannot finish goes back with a delay. The source never hands over more than
+the capacity. A message held long is reported in progress so that no other replica takes it. A fault
+of our own (a bug) never stops the loop.
+
+Three ways, by what a message needs. One that no rule asks for is looked at, acknowledged and
+counted on the spot: nearly all of them are (0.9 us beside the look itself; a task and a report for
+each took 25). One of a backlog is read as far as its place in the order is known and held back;
+most of those end as superseded, on the spot as well, their bodies never rendered. What is to be
+said becomes a task.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
-
-import structlog
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 
 from subscriber.cloudevent import decode_each, peek_type
-from subscriber.delivery import (
-    Settlement,
-    SettlementKind,
-    dead_letter_headers,
-    origin_of,
-    settle,
-)
+from subscriber.delivery import origin_of
 from subscriber.model import (
     Envelope,
     Event,
@@ -35,42 +30,28 @@ from subscriber.model import (
     Reason,
 )
 from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailable, Source
-from subscriber.rules import Arrival, Trace, plan
+from subscriber.rules import Arrival, Outline, Trace, outline
 from subscriber.service.book import Book
+from subscriber.service.ending import Ending, Work
+from subscriber.service.holdback import Holdback
 from subscriber.service.meters import Meters
 from subscriber.service.report import Observers, Report
 
 Deliver = Callable[[Intent, Envelope, Book], Awaitable[Outcome]]
 
-_AWAY_DELAY = 2.0
-"""Seconds before a message comes back when NATS itself would not take our writes."""
-_BUG_DELAY = 5.0
-_BUG_LIMIT = 5
-"""Deliveries after which a message that trips over a bug becomes a dead letter."""
-_LETTER_BYTES = 16 * 1024 * 1024
-_FEWEST_LETTERS = 16
-"""Each letter holds its whole message: a batch of 4096 bad events must not become gigabytes."""
 
-
-@dataclass(slots=True, kw_only=True)
-class _Work:
-    """One message on its way.
+@dataclass(slots=True, eq=False)
+class _Part:
+    """One thing that a message asks for, until it has ended.
 
     Attributes:
-        book: the one it is handled by, from beginning to end.
-        reports: one per end of the event or of an intent; told once the message has ended.
-        copies: render errors whose fallback page went out: for the dead letters, not an end.
+        bare: the intent without its body while that has not been asked for; then None.
     """
 
-    held: Held
-    book: Book
-    began: float
-    reports: list[Report] = field(default_factory=list)
-    copies: list[Report] = field(default_factory=list)
-
-    @property
-    def envelope(self) -> Envelope:
-        return self.held.envelope
+    work: Work
+    event: Event
+    outline: Outline
+    bare: Intent | None
 
 
 class Pump:
@@ -88,19 +69,41 @@ class Pump:
         clock: Clock,
         size_limit: int,
         ack_wait: float,
+        room: int,
     ) -> None:
+        """Set the table.
+
+        Args:
+            source, dead_letters, clock: the world.
+            book: the rules to begin with, see `switch`.
+            deliver: says an intent, however long that takes.
+            observer, meters: who is told of every end.
+            size_limit: bytes of a message; a longer one is a dead letter.
+            ack_wait: seconds after which NATS gives a silent holder's message to another.
+            room: how many events of a backlog may be held back.
+        """
         self._source = source
         self._book = book
         self._deliver = deliver
-        self._dead_letters = dead_letters
         self._observer = observer
         self._meters = meters
         self._clock = clock
         self._size_limit = size_limit
         self._keepalive_every = ack_wait / 4
-        self._tasks: dict[asyncio.Task[None], _Work] = {}
+        self._ending = Ending(
+            dead_letters=dead_letters, observer=observer, meters=meters, clock=clock
+        )
+        self._holdback: Holdback[_Part] = Holdback(
+            clock=clock,
+            room=room,
+            ack_wait=ack_wait,
+            needed=self._begin,
+            needless=self._drop,
+            heard_at=lambda: self._turn_began,
+        )
+        self._in_hand: dict[Work, None] = {}  # in the order of their arrival
+        self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger("pump")
         # Of the messages that came in this turn of the event loop: how many, when the turn began,
         # and whether somebody wants a report of those that no rule asks for.
         self._came = self._came_again = self._nobodys = 0
@@ -115,31 +118,40 @@ class Pump:
     async def drain(self, within: float) -> int:
         """Take nothing more, finish what is in hand; what is left after `within` seconds goes back.
 
+        What is held back goes back at once: its newest state may not have been read yet.
+
         Returns:
             how many messages were given back.
         """
         await self._source.stop()
+        for part in self._holdback.withdraw():
+            part.work.returned = True
+        returned = [work for work in self._in_hand if work.returned]
+        for work in returned:
+            await self._ending.of(work)
+            del self._in_hand[work]
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=within)
-        left = dict(self._tasks)
-        for task in left:
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        for work in left.values():
-            await self._give_back(work.held, 0.0)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = list(self._in_hand)
+        self._in_hand.clear()
+        for work in left:
+            await self._ending.give_back(work.held, 0.0)
         if self._keepalive is not None:
             self._keepalive.cancel()
             await asyncio.gather(self._keepalive, return_exceptions=True)
-        return len(left)
+        return len(returned) + len(left)
 
     @property
     def in_hand(self) -> int:
         """Messages taken and not ended."""
-        return len(self._tasks)
+        return len(self._in_hand)
 
     def oldest(self, now: float) -> float:
         """For how many seconds the oldest message in hand has been here; 0 when there is none."""
-        first = next(iter(self._tasks.values()), None)  # they are in the order of their arrival
+        first = next(iter(self._in_hand), None)
         return max(0.0, now - first.began) if first else 0.0
 
     def fault(self) -> str:
@@ -170,33 +182,25 @@ class Pump:
             else:
                 self._nobodys += 1
             return
-        work = _Work(held=held, book=self._book, began=self._clock.now())
-        task = asyncio.get_running_loop().create_task(self._handle(work))
-        self._tasks[task] = work
-        task.add_done_callback(self._forget)
+        work = Work(held=held, book=self._book, began=self._clock.now())
+        self._in_hand[work] = None
+        try:
+            parts = self._read(work)
+        except Exception as bug:
+            work.fault, parts = bug, []
+        work.open = len(parts)
+        if not parts:
+            self._close(work)
+            return
+        for part in parts:
+            if part.bare is None or not self._holdback.take(part.bare, part, work.envelope):
+                self._begin(part)
 
     def _end_turn(self) -> None:
         self._meters.came(
             self._came, again=self._came_again, nobodys=self._nobodys, now=self._turn_began
         )
         self._came = self._came_again = self._nobodys = 0
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-
-    async def _handle(self, work: _Work) -> None:
-        try:
-            await self._end(work, await self._process(work))
-        except PortUnavailable as error:
-            self._meters.postponed.inc()
-            self._log.warning(
-                "postponed", reason=Reason.LEDGER_UNAVAILABLE.value, message=str(error)
-            )
-            await self._give_back(work.held, _AWAY_DELAY)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            await self._stumbled(work)
 
     def _is_nobodys(self, held: Held) -> bool:
         """Whether no rule can want it; a cheap look, for most events are nobody's concern."""
@@ -208,131 +212,98 @@ class Pump:
         except Exception:  # a bug of ours will show where bugs are dealt with
             return False
 
-    async def _process(self, work: _Work) -> Settlement:
-        """Read, plan and deliver everything in the message."""
+    def _read(self, work: Work) -> list[_Part]:
+        """What the message asks for; of what it does not ask for the report is written."""
         envelope = work.envelope
         origin = origin_of(envelope)  # a replayed dead letter keeps its first place
         arrival = Arrival(
             epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
         )
-        said: list[Awaitable[None]] = []
+        is_backlog = self._holdback.concerns(envelope)
+        parts: list[_Part] = []
         for result in decode_each(envelope, size_limit=self._size_limit):
             if isinstance(result, Problem):
-                work.reports.append(self._report(work, _dead(result)))
+                work.reports.append(work.report(_dead(result), self._clock.now()))
                 continue
-            traces = plan(work.book.rules, result, arrival)
-            if not traces:
-                nobody = _skipped(Reason.NO_RULE_MATCHED)
-                work.reports.append(self._report(work, nobody, result))
-            for trace in traces:
-                if trace.reason is Reason.MATCHED:
-                    self._meters.matched(trace.rule)
-                if trace.intent is not None:
-                    said.append(self._say(work, result, trace, trace.intent))
-                if trace.problem is not None:
-                    self._meters.render_error(trace.rule)
-                    ends = work.reports if trace.intent is None else work.copies
-                    ends.append(self._report(work, _dead(trace.problem), result, trace))
-                elif trace.intent is None:
-                    outcome = _skipped(trace.reason, trace.detail)
-                    work.reports.append(self._report(work, outcome, result, trace))
-        if len(said) == 1:
-            await said[0]
-        elif said:
-            await asyncio.gather(*said)
-        return settle([report.outcome for report in work.reports])
+            outlines = outline(work.book.rules, result, arrival)
+            if not outlines:
+                work.reports.append(work.report(_NOBODYS, self._clock.now(), result))
+            for one in outlines:
+                bare = one.bare_intent() if is_backlog else None
+                if bare is not None or self._asks(work, result, one.trace()):
+                    parts.append(_Part(work, result, one, bare))
+        return parts
 
-    async def _say(self, work: _Work, event: Event, trace: Trace, intent: Intent) -> None:
-        outcome = await self._deliver(intent, work.envelope, work.book)
-        work.reports.append(self._report(work, outcome, event, trace))
+    def _asks(self, work: Work, event: Event, trace: Trace) -> bool:
+        """Whether a rule has something to say in the end; what is to be told beside that is."""
+        if trace.reason is Reason.MATCHED:
+            self._meters.matched(trace.rule)
+        if trace.problem is not None:
+            self._meters.render_error(trace.rule)
+            ends = work.reports if trace.intent is None else work.copies
+            ends.append(work.report(_dead(trace.problem), self._clock.now(), event, trace.rule))
+        elif trace.intent is None:
+            outcome = _skipped(trace.reason, trace.detail)
+            work.reports.append(work.report(outcome, self._clock.now(), event, trace.rule))
+        return trace.intent is not None
 
-    def _report(
-        self, work: _Work, outcome: Outcome, event: Event | None = None, trace: Trace | None = None
-    ) -> Report:
-        now = self._clock.now()
-        return Report(
-            outcome=outcome,
-            envelope=work.envelope,
-            event=event,
-            rule=trace.rule if trace else "",
-            seconds=now - work.began,
-            now=now,
-        )
+    def _begin(self, part: _Part) -> None:
+        self._run(self._say(part))
 
-    async def _end(self, work: _Work, settlement: Settlement) -> None:
-        """Answer NATS; dead letters are confirmed first, and wait for the last try."""
-        held = work.held
-        if settlement.kind is SettlementKind.NAK:
-            self._tell(r for r in work.reports if r.outcome.kind is not OutcomeKind.DEAD_LETTERED)
-            await held.nak(settlement.delay)
-            return
-        dead = [r for r in work.reports if r.outcome.kind is OutcomeKind.DEAD_LETTERED]
-        for report in _letters((*dead, *work.copies), len(work.envelope.data)):
-            await self._bury(report)
-        if settlement.kind is SettlementKind.TERM:
-            await held.term(dead[0].outcome.reason.value)
-        else:
-            await held.ack()
-        self._tell(work.reports)
+    async def _say(self, part: _Part) -> None:
+        """Have one thing said, to its end."""
+        work, event = part.work, part.event
+        try:
+            trace = part.outline.trace()
+            was_bare, part.bare = part.bare is not None, None
+            if not was_bare or self._asks(work, event, trace):
+                assert trace.intent is not None
+                outcome = await self._deliver(trace.intent, work.envelope, work.book)
+                work.reports.append(work.report(outcome, self._clock.now(), event, trace.rule))
+        except Exception as fault:
+            if work.fault is None or isinstance(work.fault, PortUnavailable):
+                work.fault = fault
+        work.open -= 1
+        if not work.open:
+            await self._end(work)
 
-    async def _bury(self, report: Report) -> None:
-        event = report.event
-        headers = dead_letter_headers(
-            report.outcome,
-            report.envelope,
-            now=report.now,
-            event_id=event.id if event else "",
-            event_source=event.source if event else "",
-            event_type=event.type if event else "",
-            rule=report.rule,
-        )
-        await self._dead_letters.write(report.envelope, headers)
-        self._meters.dead_letter(report.outcome)
-
-    def _tell(self, reports: Iterable[Report]) -> None:
-        for report in reports:
-            self._observer.note(report)
-
-    # -- trouble -----------------------------------------------------------------------------
-
-    async def _stumbled(self, work: _Work) -> None:
-        """A bug: say so with the trace, try again later, give up into the dead letters."""
-        envelope = work.envelope
-        self._meters.internal_errors.inc()
-        self._log.exception(
-            "stumbled",
-            reason=Reason.INTERNAL_ERROR.value,
-            subject=envelope.subject,
-            sequence=envelope.sequence,
-            deliveries=envelope.delivery_count,
-        )
-        if envelope.delivery_count < _BUG_LIMIT:
-            await self._give_back(work.held, _BUG_DELAY * envelope.delivery_count)
-            return
+    def _drop(self, part: _Part) -> None:
+        """End what newer events of its key have made needless."""
+        work, rule = part.work, part.outline.rule
         outcome = Outcome(
-            kind=OutcomeKind.DEAD_LETTERED,
-            reason=Reason.INTERNAL_ERROR,
-            message="an unexpected error, see the log",
+            kind=OutcomeKind.SUPERSEDED,
+            reason=Reason.SUPERSEDED,
+            intent=part.bare,
+            message="newer events of this key are in hand",
         )
-        work.reports[:] = [self._report(work, outcome)]
-        try:
-            await self._end(work, settle([outcome]))
-        except PortUnavailable:
-            await self._give_back(work.held, _AWAY_DELAY)
+        self._meters.matched(rule)
+        work.reports.append(work.report(outcome, self._clock.now(), part.event, rule))
+        work.open -= 1
+        if not work.open:
+            self._close(work)
 
-    async def _give_back(self, held: Held, delay: float) -> None:
-        try:
-            await held.nak(delay)
-        except PortUnavailable:
-            # NATS is away: its ack_wait gives the message back for us
-            self._log.debug("not given back, ack_wait will", sequence=held.envelope.sequence)
+    def _close(self, work: Work) -> None:
+        """End a message whose parts have ended, on the spot when it can be."""
+        if self._ending.at_once(work):
+            self._in_hand.pop(work, None)
+        else:
+            self._run(self._end(work))
+
+    async def _end(self, work: Work) -> None:
+        await self._ending.of(work)
+        self._in_hand.pop(work, None)
+
+    def _run(self, step: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(step)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _keep_alive(self) -> None:
         """Tell NATS about messages that stay in hand for long."""
         while True:
             await self._clock.sleep(self._keepalive_every)
             limit = self._clock.now() - self._keepalive_every
-            for work in list(self._tasks.values()):
+            for work in list(self._in_hand):
                 if work.began <= limit:
                     try:
                         await work.held.in_progress()
@@ -345,20 +316,6 @@ _NOBODYS = Outcome(kind=OutcomeKind.SKIPPED, reason=Reason.NO_RULE_MATCHED)
 
 def _skipped(reason: Reason, detail: str = "") -> Outcome:
     return Outcome(kind=OutcomeKind.SKIPPED, reason=reason, message=detail)
-
-
-def _letters(reports: tuple[Report, ...], size: int) -> tuple[Report, ...]:
-    """Those that get a letter, of all that one message of `size` bytes ended in.
-
-    The last of them says how many more there are; a replay of any brings back the whole message.
-    """
-    most = max(_FEWEST_LETTERS, _LETTER_BYTES // max(1, size))
-    if len(reports) <= most:
-        return reports
-    last = reports[most - 1]
-    message = f"and {len(reports) - most} more of this message: {last.outcome.message}"
-    outcome = replace(last.outcome, message=message)
-    return (*reports[: most - 1], replace(last, outcome=outcome))
 
 
 def _dead(problem: Problem) -> Outcome:

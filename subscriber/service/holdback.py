@@ -1,0 +1,113 @@
+"""Holding back what a backlog brings until it has been read: `delivery.Backlog` under a clock.
+
+Rules: called for every event of a backlog, so nothing waits and nothing is made here for one of
+them (a task and two futures each had cost 60 us); what becomes needless is told at once, what is
+needed in the end all together. Acknowledges and change events are never held back: they replace
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from subscriber.delivery import Backlog, key_of
+from subscriber.model import Action, Envelope, Intent
+from subscriber.ports.interfaces import Clock
+
+T = TypeVar("T")
+
+BACKLOG = 100
+"""From so many messages waiting behind one on, what is read is a backlog."""
+_QUIET, _LONGEST, _PATIENCE = 0.25, 5.0, 20.0
+_REPLACES = frozenset({Action.TRIGGER, Action.RESOLVE})
+
+
+class Holdback(Generic[T]):
+    """Takes in what is read of a backlog; says of each item whether it is needed."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        room: int,
+        ack_wait: float,
+        needed: Callable[[T], None],
+        needless: Callable[[T], None],
+        heard_at: Callable[[], float],
+    ) -> None:
+        """Set the table.
+
+        Args:
+            clock: the time.
+            room: how many items may be held back.
+            ack_wait: seconds; nothing is held back for as long as that.
+            needed: is told of an item that must be said after all.
+            needless: is told of an item that newer ones have made needless.
+            heard_at: when the last message came, whatever it was; seconds since 1970.
+        """
+        patience = min(_PATIENCE, ack_wait * 2 / 3)
+        self._backlog: Backlog[T] = Backlog(
+            room=room,
+            quiet=min(_QUIET, patience),
+            longest=min(_LONGEST, patience),
+            patience=patience,
+        )
+        self._clock = clock
+        self._needed = needed
+        self._needless = needless
+        self._heard_at = heard_at
+        self._watch: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Items held back."""
+        return len(self._backlog)
+
+    def concerns(self, envelope: Envelope) -> bool:
+        """Whether what came in this message belongs to a backlog."""
+        return envelope.pending >= BACKLOG or len(self._backlog) > 0
+
+    def take(self, intent: Intent | None, item: T, envelope: Envelope) -> bool:
+        """Take an item in; False when it is none of those that are held back."""
+        if intent is None or intent.action not in _REPLACES:
+            return False
+        backlog = self._backlog
+        for older in backlog.offer(
+            key_of(intent),
+            intent.position,
+            item,
+            now=self._clock.now(),
+            behind=envelope.pending,
+            stored_at=envelope.received_at,
+            stream=envelope.stream,
+        ):
+            self._needless(older)
+        if backlog.complete:
+            self.release()
+        elif self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._wait(), name="holdback")
+        return True
+
+    def release(self) -> None:
+        """Hold nothing back any longer."""
+        for item in self.withdraw():
+            self._needed(item)
+
+    def withdraw(self) -> list[T]:
+        """Give everything out that is held back, said to nobody."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        return self._backlog.release()
+
+    async def _wait(self) -> None:
+        """Release everything when it is time for that."""
+        clock, backlog = self._clock, self._backlog
+        while True:
+            wait = backlog.due(clock.now(), heard_at=self._heard_at())
+            if wait <= 0:
+                break
+            await clock.sleep(wait)
+        self._watch = None
+        self.release()
