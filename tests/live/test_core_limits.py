@@ -25,11 +25,12 @@ async def test_messages_that_wait_for_their_retry_have_a_size(
     async with NatsConnection(quick(nats_server.url)) as connection:
         source = CoreSource(connection, (token,), listener=lambda state, text: said.append(text))
         await source.start(got.put_nowait, capacity=100)
+        held = []
         for _ in range(5):
             await connection.publish(token, b"x" * 1000)
-        for _ in range(5):
-            held = await asyncio.wait_for(got.get(), 5)
-            await held.nak(0.2)
+            held.append(await asyncio.wait_for(got.get(), 5))
+        for one in held:
+            await one.nak(0.2)
         assert said == ["a message that should be tried again is lost"] * 3
         for _ in range(2):
             await (await asyncio.wait_for(got.get(), 5)).nak(30)  # there is room again
