@@ -80,11 +80,12 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
     from subscriber.cli.session import running_session, watching  # noqa: PLC0415
     from subscriber.cli.stage import describe, listen_address  # noqa: PLC0415
     from subscriber.cli.timeline import Timeline  # noqa: PLC0415
+    from subscriber.ports.tracing import secrets_in  # noqa: PLC0415
     from subscriber.service.journal import Journal, Redactor, set_up  # noqa: PLC0415
     from subscriber.service.meters import Meters  # noqa: PLC0415
 
     log = stage.setup.config.log
-    redactor = Redactor(stage.secrets)
+    redactor = Redactor((*stage.secrets, *secrets_in(os.environ)))
     set_up(style=log.format, level="warning" if drawn else log.level, redactor=redactor)
     meters = Meters()
 

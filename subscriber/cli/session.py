@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from subscriber.cli.stage import Stage, secrets_of
 from subscriber.ports.clock import SystemClock
+from subscriber.ports.tracing import tracing
 from subscriber.service.app import Service
 from subscriber.service.journal import Redactor
 from subscriber.service.meters import Meters
@@ -79,7 +84,16 @@ async def running_session(
     Raises:
         Problem: NATS or the listen address cannot be used.
     """
-    service = Service(stage.setup, meters=meters, observers=observers, trace_to=sys.__stderr__)
+    traced, trouble = tracing(os.environ, instance=f"{socket.gethostname()}-{os.getpid()}")
+    if trouble:
+        structlog.get_logger("traces").warning("no-traces", message=trouble)
+    service = Service(
+        stage.setup,
+        meters=meters,
+        observers=observers,
+        trace_to=sys.__stderr__,
+        tracing=traced,
+    )
     app = create_app(
         meters.registry,
         alive=lambda: Health(checks=service.faults()),

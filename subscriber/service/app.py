@@ -40,6 +40,7 @@ from subscriber.ports.nats.history import NatsHistory
 from subscriber.ports.nats.ledger import NatsLedger
 from subscriber.ports.nats.options import ConnectionState, NatsOptions
 from subscriber.ports.nats.source import JetStreamSource
+from subscriber.ports.tracing import NoTracing, Tracing
 from subscriber.rules import RuleSet
 from subscriber.service import options
 from subscriber.service.book import Book, succeeding
@@ -122,7 +123,13 @@ def book_of(setup: Setup) -> Book:
 
 
 def assemble(
-    ports: Ports, setup: Setup, *, name: str, meters: Meters, observers: tuple[Observer, ...]
+    ports: Ports,
+    setup: Setup,
+    *,
+    name: str,
+    meters: Meters,
+    observers: tuple[Observer, ...],
+    tracing: Tracing | None = None,
 ) -> Machine:
     """Put the parts together; nothing is started.
 
@@ -131,15 +138,20 @@ def assemble(
         setup: what the service is made of; its NATS and HTTP options are not looked at here.
         name: unique among all running replicas.
         meters, observers: who is told of every end.
+        tracing: who is shown each delivery; nobody when left out.
 
     Raises:
         Problem: times that do not fit together.
     """
+    tracing = NoTracing() if tracing is None else tracing
     config = setup.config
     policy, book = options.policy(config), book_of(setup)
     courier = Courier(
         world=World(
-            ledger=ports.ledger, history=ports.history, sender=ports.sender, clock=ports.clock
+            ledger=ports.ledger,
+            history=ports.history,
+            sender=tracing.sender(ports.sender),
+            clock=ports.clock,
         ),
         book=book,
         policy=policy,
@@ -158,6 +170,7 @@ def assemble(
         size_limit=config.delivery.max_event_bytes,
         ack_wait=config.nats.ack_wait,
         room=max(1, config.nats.max_in_flight * 3 // 4),
+        tracing=tracing,
     )
     sweep = Sweep(
         ledger=ports.ledger,
@@ -188,6 +201,7 @@ class Service:
         meters: Meters,
         observers: tuple[Observer, ...],
         trace_to: TextIO | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Set up; nothing is started.
 
@@ -195,7 +209,9 @@ class Service:
             setup: what the service is made of.
             meters, observers: who is told of every end.
             trace_to: a real file for the place where the event loop stands still, should it.
+            tracing: who is shown each delivery; nobody when left out. It is closed at the stop.
         """
+        self._tracing = NoTracing() if tracing is None else tracing
         self._setup = setup
         self._meters = meters
         self._observers = observers
@@ -244,13 +260,19 @@ class Service:
     async def _start(self) -> None:
         setup, config = self._setup, self._setup.config
         self._meters.read("event_loop_lag_seconds", lambda: {(): self._pulse.lag})
+        self._open.push_async_callback(self._tracing.close)
         await self._open.enter_async_context(self._pulse)
         sender = await self._open.enter_async_context(HttpSender(setup.sender))
         await self._open.enter_async_context(self._connection)
         core = config.nats.mode == "core"
         ports = self._core(sender) if core else await self._jetstream(sender)
         machine = assemble(
-            ports, setup, name=self.name, meters=self._meters, observers=self._observers
+            ports,
+            setup,
+            name=self.name,
+            meters=self._meters,
+            observers=self._observers,
+            tracing=self._tracing,
         )
         self._machine = machine
         await self._insist(lambda: machine.pump.start(capacity=config.nats.max_in_flight))

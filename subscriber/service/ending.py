@@ -63,7 +63,12 @@ class Work:
         return self.held.envelope
 
     def report(
-        self, outcome: Outcome, now: float, event: Event | None = None, rule: str = ""
+        self,
+        outcome: Outcome,
+        now: float,
+        event: Event | None = None,
+        rule: str = "",
+        trace_id: str = "",
     ) -> Report:
         """What is told of one end."""
         return Report(
@@ -73,6 +78,7 @@ class Work:
             rule=rule,
             seconds=now - self.began,
             now=now,
+            trace_id=trace_id,
         )
 
 

@@ -30,6 +30,7 @@ from subscriber.model import (
     Reason,
 )
 from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailable, Source
+from subscriber.ports.tracing import NoTracing, Tracing
 from subscriber.rules import Arrival, Outline, Trace, outline
 from subscriber.service.book import Book
 from subscriber.service.ending import Ending, Work
@@ -70,6 +71,7 @@ class Pump:
         size_limit: int,
         ack_wait: float,
         room: int,
+        tracing: Tracing | None = None,
     ) -> None:
         """Set the table.
 
@@ -81,7 +83,9 @@ class Pump:
             size_limit: bytes of a message; a longer one is a dead letter.
             ack_wait: seconds after which NATS gives a silent holder's message to another.
             room: how many events of a backlog may be held back.
+            tracing: who is shown each delivery; nobody when left out.
         """
+        self._tracing = NoTracing() if tracing is None else tracing
         self._source = source
         self._book = book
         self._deliver = deliver
@@ -257,9 +261,14 @@ class Pump:
             trace = part.outline.trace()
             was_bare, part.bare = part.bare is not None, None
             if not was_bare or self._asks(work, event, trace):
-                assert trace.intent is not None
-                outcome = await self._deliver(trace.intent, work.envelope, work.book)
-                work.reports.append(work.report(outcome, self._clock.now(), event, trace.rule))
+                intent = trace.intent
+                assert intent is not None
+                shown = self._tracing.delivery(work.envelope, event, intent, began=work.began)
+                with shown as delivery:
+                    outcome = await self._deliver(intent, work.envelope, work.book)
+                    delivery.ended(outcome)
+                ends = work.report(outcome, self._clock.now(), event, trace.rule, delivery.trace_id)
+                work.reports.append(ends)
         except Exception as fault:
             if work.fault is None or isinstance(work.fault, PortUnavailable):
                 work.fault = fault

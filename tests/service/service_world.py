@@ -22,6 +22,7 @@ from subscriber.ports.memory import (
     MemoryStream,
 )
 from subscriber.ports.nats.options import NatsOptions
+from subscriber.ports.tracing import Tracing
 from subscriber.service.app import Machine, Ports, Setup, assemble
 from subscriber.service.meters import Meters
 from subscriber.service.pump import Pump
@@ -103,7 +104,11 @@ class SmallWorld:
 
 @asynccontextmanager
 async def small_world(
-    config_text: str = RULES, *, simulator: SimulatorConfig | None = None, capacity: int = 64
+    config_text: str = RULES,
+    *,
+    simulator: SimulatorConfig | None = None,
+    capacity: int = 64,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[SmallWorld]:
     """Start it; stop it at the end, whatever happened."""
     config, document = load_config(config_text)
@@ -152,7 +157,9 @@ async def small_world(
         sender=MemorySender(answer),
         clock=clock,
     )
-    machine = assemble(ports, setup, name="test", meters=world.meters, observers=(world,))
+    machine = assemble(
+        ports, setup, name="test", meters=world.meters, observers=(world,), tracing=tracing
+    )
     world.pump, world.machine = machine.pump, machine
     await world.pump.start(capacity=capacity)
     try:
