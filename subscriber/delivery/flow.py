@@ -51,6 +51,7 @@ def deliver(
     owner: str,
     received_at: float,
     delivery_count: int = 1,
+    guess: bool = True,
 ) -> Flow[Outcome]:
     """Bring one intent to its end, or say when to come back to it.
 
@@ -60,6 +61,8 @@ def deliver(
         owner: names this run in claims; unique among all runs of all replicas.
         received_at: when the message was stored, seconds since 1970.
         delivery_count: how often the message was delivered, 1 the first time.
+        guess: whether the key may be one never seen; False when something was just said of it. A
+            guess that proves wrong has spent a call's allowance on nothing.
 
     Returns:
         The outcome; DEFERRED asks for the message again after `delay` seconds. Never raises for
@@ -67,7 +70,7 @@ def deliver(
     """
     run = Run(intent, policy, owner, received_at, delivery_count)
     try:
-        return (yield from _tell(run))
+        return (yield from _tell(run, guess and delivery_count == 1))
     except Problem as problem:
         if problem.reason is not Reason.LEDGER_UNAVAILABLE:
             raise
@@ -89,7 +92,7 @@ def mend(alert: Alert, *, policy: Policy, owner: str) -> Flow[Outcome]:
     intent = _plain(alert, action)
     run = Run(intent, policy, owner, alert.updated_at, 1, settled=True, recalls=True)
     try:
-        return (yield from _tell(run))
+        return (yield from _tell(run, False))
     except Problem as problem:
         if problem.reason is not Reason.LEDGER_UNAVAILABLE:
             raise
@@ -109,10 +112,9 @@ def _plain(alert: Alert, action: Action) -> Intent:
     )
 
 
-def _tell(run: Run) -> Flow[Outcome]:
+def _tell(run: Run, guess: bool) -> Flow[Outcome]:
     """Rounds of: read, decide, claim, say, settle."""
     intent, policy = run.intent, run.policy
-    guess = run.delivery_count == 1 and not run.recalls
     refused = 0.0
     for _ in range(policy.rounds):
         alert, revision, now, step = yield from _look(run, guess)

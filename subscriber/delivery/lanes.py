@@ -53,6 +53,10 @@ class Lanes(Generic[T]):
         """Items in hand, running or waiting."""
         return self._held
 
+    def __contains__(self, key: AlertKey) -> bool:
+        """Whether something of this key is in hand."""
+        return key in self._lanes
+
     @property
     def running(self) -> int:
         """Items that run now."""

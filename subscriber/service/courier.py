@@ -112,11 +112,12 @@ class Courier:
         """
         by = self._book if book is None else book
         key = key_of(intent)
+        alone = key not in self._lanes
         turn = _Turn(key=key, go=asyncio.get_running_loop().create_future())
         self._start(self._lanes.offer(key, intent.position, intent.action, turn))
         try:
             await turn.go
-            return await self._converse(self._about(intent, envelope), by)
+            return await self._converse(self._about(intent, envelope, alone), by)
         finally:
             # cancelled while waiting: the lane reaches the dead turn later and passes it on
             if turn.go.done() and not turn.go.cancelled():
@@ -141,13 +142,14 @@ class Courier:
         self._runs += 1
         return f"{self._name}/{self._runs}"
 
-    def _about(self, intent: Intent, envelope: Envelope) -> Flow[Outcome]:
+    def _about(self, intent: Intent, envelope: Envelope, alone: bool) -> Flow[Outcome]:
         return deliver(
             intent,
             policy=self._policy,
             owner=self._owner(),
             received_at=envelope.received_at,
             delivery_count=envelope.delivery_count,
+            guess=alone,
         )
 
     async def _converse(self, conversation: Flow[Outcome], book: Book) -> Outcome:
