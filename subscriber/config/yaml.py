@@ -58,6 +58,10 @@ class Document:
             path, key = path[:-1], False
 
 
+_EQUALS = "tag:yaml.org,2002:value"
+"""What a plain `=` is to the parser; to YAML 1.2 it is text."""
+
+
 class _Bounded(Composer):
     """ruamel.yaml's composer with an end to width and depth, while it reads."""
 
@@ -148,6 +152,8 @@ def parse(text: str, *, name: str) -> Document:
     def scalar(node: Node) -> Any:
         if len(node.value) > _MAX_DIGITS and str(node.tag).endswith((":int", ":float")):
             raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
+        if node.tag == _EQUALS:
+            return "="
         try:
             value = scalars.construct_object(node)
         except (YAMLError, ValueError) as error:

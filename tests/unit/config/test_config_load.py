@@ -138,3 +138,8 @@ def test_a_rule_file_is_named_after_its_folder() -> None:
     spec, document = load_rule("types: [a]\nwhen: x\n", name="templates/p/r/rule.yaml", label="p/r")
     assert spec.name == "p/r"
     assert document.where(("when",)) == "templates/p/r/rule.yaml:2:7"
+
+
+def test_a_plain_equals_sign_is_text() -> None:
+    config, _ = load_config("rules: [{name: a, match: {data.operator: =}}]")
+    assert config.rules[0].match == {"data.operator": ["="]}
