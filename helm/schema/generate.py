@@ -1,8 +1,9 @@
 """Makes the chart's values.schema.json, README.md and sample events from their one source each.
 
-Rules: types come from `values.py` and from the service's own configuration models, descriptions
-and defaults from `pagerduty-subscriber/values.yaml`, sample events from the cases of the shipped
-rules. A test holds the files against this. The schema is draft 7, which every Helm 3 and 4 reads.
+Rules: types come from `chart_values.py` and from the service's own configuration models,
+descriptions and defaults from `pagerduty-subscriber/values.yaml`, sample events from the cases of
+the shipped rules. A test holds the files against this. The schema is draft 7, which every Helm 3
+and 4 reads.
 
     python helm/schema/generate.py            write what changed
     python helm/schema/generate.py --check    exit 1 when something is not current
@@ -17,12 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from document import Entry, entries
+from chart_document import Entry, entries
+from chart_values import Values
 from pydantic import TypeAdapter
-from values import Values
 
 from subscriber.config import config_schema
 from subscriber.model import Action
+from subscriber.service.rulebook import load_packs
 from subscriber.service.samples import Sample, samples
 
 HERE = Path(__file__).resolve().parent
@@ -49,9 +51,10 @@ def files() -> dict[str, str]:
 def _events() -> dict[str, Sample]:
     """A plain event for each pack that its rules page for."""
     found: dict[str, Sample] = {}
+    on = {rule.name for rule in load_packs().values() if rule.spec.enabled}
     for sample in samples():
         pack = sample.case.label.split("/", 1)[0]
-        if sample.is_plain and sample.asks is Action.TRIGGER:
+        if sample.is_plain and sample.asks is Action.TRIGGER and sample.case.rule in on:
             best = found.get(pack)
             if best is None or _rank(sample) < _rank(best):
                 found[pack] = sample
@@ -102,15 +105,16 @@ def _fit_to_the_chart(definitions: dict[str, Any]) -> None:
 
 
 def _bare(schema: Any) -> Any:
-    """Without what values.yaml says better."""
+    """Without what values.yaml says better; names that fit no pattern are refused."""
     if isinstance(schema, dict):
-        return {
+        found = {
             key: {name: _bare(one) for name, one in value.items()}
             if key in ("properties", "$defs")
             else _bare(value)
             for key, value in schema.items()
             if key not in _DECORATION
         }
+        return {"additionalProperties": False, **found} if "patternProperties" in found else found
     return [_bare(one) for one in schema] if isinstance(schema, list) else schema
 
 

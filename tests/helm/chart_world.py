@@ -1,7 +1,7 @@
 """The chart as the tests use it: rendered by Helm, mounted as kubelet does, read by the service.
 
-Rules: what is rendered is parsed and looked at, not grepped. A pod's volumes are laid out on disk from
-the rendered objects alone (and from the Secrets that exist already), so that a path that the
+Rules: what is rendered is parsed and looked at, not grepped. A pod's volumes are laid out on disk
+from the rendered objects alone (and from the Secrets that exist already), so that a path that the
 configuration names and no mount brings is a failing test.
 """
 
@@ -203,7 +203,7 @@ def containers(pod: Object) -> list[Object]:
 
 
 class Mount:
-    """A volume as kubelet writes it: a new folder, then the link ..data turned round in one step."""
+    """A volume as kubelet writes it: a new folder, then the link ..data turned round at once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -229,7 +229,7 @@ class Mount:
 
 
 class Node:
-    """The files of one pod's container below a folder that stands for the root of its file system."""
+    """The files of one container below a folder that stands for its root."""
 
     def __init__(
         self, root: Path, existing: Mapping[str, Mapping[str, bytes]] | None = None

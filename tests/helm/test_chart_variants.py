@@ -30,9 +30,9 @@ from subscriber.cli.console import read_config
 from subscriber.service import options
 from subscriber.service.keys import resolve_accounts
 
-BY_SDK = ["1.27", "1.29", "1.31", "1.33", "1.35", "1.37"]
+BY_SDK = ["1.27", "1.31", "1.34", "1.37"]
 """Versions that the chart is validated against as Helm 4's SDK renders it (it names no version)."""
-BY_VERSION = ["1.25.0", "1.26.0", "1.28.0", "1.34.0", "1.37.0"]
+BY_VERSION = ["1.25.0", "1.26.0", "1.36.0"]
 """Versions that Helm 3 renders and lints for."""
 FOREIGN = {
     (found["apiVersion"], found["kind"]): found["schema"]

@@ -20,19 +20,22 @@ token: {file: token_file, key: token}
 {{- end -}}
 {{- end -}}
 
-{{/* The whole configuration as YAML. */}}
-{{- define "pagerduty-subscriber.config" -}}
-{{- $folder := include "pagerduty-subscriber.folder" . -}}
-{{- $config := deepCopy .Values.config -}}
+{{/* The whole configuration, (dict "root" . "as" "yaml") or "json". Nothing reads the YAML back: a key
+     like `<<` would not survive that. */}}
+{{- define "pagerduty-subscriber.configAs" -}}
+{{- $root := .root -}}
+{{- $folder := include "pagerduty-subscriber.folder" $root -}}
+{{- $config := deepCopy $root.Values.config -}}
 {{- $nats := deepCopy (default (dict) $config.nats) -}}
-{{- with .Values.natsAuth -}}
+{{- if not $nats.url -}}{{- $nats = omit $nats "url" -}}{{- end -}}
+{{- with $root.Values.natsAuth -}}
 {{- if .method -}}
-{{- $method := get (include "pagerduty-subscriber.natsAuthMethods" $ | fromYaml) .method -}}
+{{- $method := get (include "pagerduty-subscriber.natsAuthMethods" $root | fromYaml) .method -}}
 {{- $_ := set $nats $method.file (printf "%s/nats-auth/%s" $folder .method) -}}
 {{- end -}}
 {{- end -}}
 {{- $tls := deepCopy (default (dict) $nats.tls) -}}
-{{- with .Values.natsTls -}}
+{{- with $root.Values.natsTls -}}
 {{- if .ca -}}{{- $_ := set $tls "ca_file" (printf "%s/nats-tls/ca.crt" $folder) -}}{{- end -}}
 {{- if .client -}}
 {{- $_ := set $tls "cert_file" (printf "%s/nats-tls/tls.crt" $folder) -}}
@@ -43,26 +46,32 @@ token: {file: token_file, key: token}
 {{- if $tls -}}{{- $_ := set $nats "tls" $tls -}}{{- end -}}
 {{- $_ := set $config "nats" $nats -}}
 {{- $pagerduty := deepCopy (default (dict) $config.pagerduty) -}}
-{{- if .Values.pagerdutyCa -}}
+{{- if $root.Values.pagerdutyCa -}}
 {{- $_ := set $pagerduty "ca_file" (printf "%s/pagerduty-ca/ca.crt" $folder) -}}
 {{- end -}}
 {{- if not (hasKey $pagerduty "rate_limit") -}}
-{{- $_ := set $pagerduty "rate_limit" (max 1 (div 120 (max 1 (include "pagerduty-subscriber.mostReplicas" . | int)))) -}}
+{{- $_ := set $pagerduty "rate_limit" (max 1 (div 120 (max 1 (include "pagerduty-subscriber.mostReplicas" $root | int)))) -}}
 {{- end -}}
 {{- $_ := set $config "pagerduty" $pagerduty -}}
 {{- $services := deepCopy (default (dict) $config.services) -}}
-{{- range $name, $key := .Values.routingKeys -}}
+{{- range $name, $key := $root.Values.routingKeys -}}
 {{- $file := printf "%s/routing-keys/%s" $folder (include "pagerduty-subscriber.slug" $name) -}}
 {{- $_ := set $services $name (mergeOverwrite (deepCopy (default (dict) (get $services $name))) (dict "routing_key_file" $file)) -}}
 {{- end -}}
 {{- if $services -}}{{- $_ := set $config "services" $services -}}{{- end -}}
-{{- toYaml $config -}}
+{{- if eq .as "json" -}}{{- toJson $config -}}{{- else -}}{{- toYaml $config -}}{{- end -}}
+{{- end -}}
+{{- define "pagerduty-subscriber.config" -}}
+{{- include "pagerduty-subscriber.configAs" (dict "root" . "as" "yaml") -}}
+{{- end -}}
+{{- define "pagerduty-subscriber.configJson" -}}
+{{- include "pagerduty-subscriber.configAs" (dict "root" . "as" "json") -}}
 {{- end -}}
 
 {{/* What only a restart takes: everything but rules, packs, services and the hot part of
      `pagerduty`. The running service takes those by itself, so they are no reason to replace pods. */}}
 {{- define "pagerduty-subscriber.restartChecksum" -}}
-{{- $config := include "pagerduty-subscriber.config" . | fromYaml -}}
+{{- $config := include "pagerduty-subscriber.configJson" . | fromJson -}}
 {{- $fixed := omit $config "rules" "packs" "services" "pagerduty" -}}
 {{- $_ := set $fixed "pagerduty" (pick $config.pagerduty "timeout" "ca_file") -}}
 {{- toJson $fixed | sha256sum -}}
