@@ -18,6 +18,7 @@ from subscriber.template import TemplateError
 
 USUAL_CONFIG = "subscriber.yaml"
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32}(?![0-9A-Za-z])")
 
 
 def coloured() -> bool:
@@ -41,6 +42,8 @@ def complain(problem: Problem) -> None:
 def _shown(text: str) -> str:
     """One line of a message: files and events may hold commands to a terminal, URLs passwords."""
     masked = _CREDENTIALS_IN_URL.sub("***@", text)
+    # as long as it was, so that a caret stays under its place
+    masked = _KEY_SHAPED.sub(lambda found: "*" * len(found[0]), masked)
     return "".join(c if c.isprintable() else "\N{MIDDLE DOT}" for c in masked)
 
 

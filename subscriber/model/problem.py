@@ -7,7 +7,13 @@ an untrusted value (quote it through `excerpt`).
 
 from __future__ import annotations
 
+import re
+
 from subscriber.model.reason import Reason
+
+KEY_CHARACTERS = 32
+"""Letters and digits of a routing key."""
+_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32,}")
 
 
 class Problem(Exception):
@@ -33,6 +39,10 @@ class Problem(Exception):
 
 
 def excerpt(value: object, limit: int = 80) -> str:
-    """Quote an untrusted value for a message: ASCII-safe, one line, at most `limit` characters."""
-    text = ascii(value if not isinstance(value, str) else value[: limit + 1])
+    """Quote an untrusted value for a message: ASCII-safe, one line, at most `limit` characters.
+
+    What has the shape of a routing key is masked before it is cut: half a key is still a secret.
+    """
+    text = ascii(value if not isinstance(value, str) else value[: limit + KEY_CHARACTERS])
+    text = _KEY_SHAPED.sub("***", text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

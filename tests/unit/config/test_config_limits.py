@@ -12,16 +12,16 @@ from subscriber.config.yaml import MAX_CHARACTERS, MAX_DEPTH, MAX_VALUES, parse
 from subscriber.model import Problem, Reason
 
 SECONDS = 12.0
-"""On a busy machine; three on an idle one."""
+"""Of CPU time; three on an idle machine."""
 KEY = "0123456789abcdef0123456789ABCDEF"
 PASSWORD = "c0rrect-h0rse"
 
 
 def refused(text: str) -> Problem:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Problem) as caught:
         load_config(text)
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert len(str(caught.value)) < 1000
     return caught.value
 
