@@ -139,6 +139,8 @@ def judge(api: Api, reply: Reply, *, now: float = 0.0) -> Verdict:
         reply: what came back.
         now: seconds since 1970, to read a Retry-After that is a date.
     """
+    if reply.status == 202:  # nothing in the answer can change it
+        return _TAKEN[api]
     answer = _json(reply.body)
     meaning = _meaning(reply, answer)
     accepted = meaning.kind is VerdictKind.ACCEPTED
@@ -152,6 +154,17 @@ def judge(api: Api, reply: Reply, *, now: float = 0.0) -> Verdict:
         message=_message(api, reply, meaning, answer, errors),
         errors=errors,
     )
+
+
+_TAKEN = {
+    api: Verdict(
+        kind=ACCEPTED.kind,
+        reason=ACCEPTED.reason,
+        status=202,
+        message=f"{api.value}: {ACCEPTED.says} (status 202)",
+    )
+    for api in Api
+}
 
 
 def is_about_the_key(verdict: Verdict) -> bool:

@@ -27,6 +27,8 @@ def cut(text: str, characters: int) -> str:
 
 def scalar_text(value: Json) -> str | None:
     """A scalar as text (null is empty), or None for an object or an array."""
+    if type(value) is str:
+        return storable(value)
     match value:
         case None:
             return ""
