@@ -46,6 +46,9 @@ _SUSPICIOUS = re.compile(r"[eE]\+?[0-9]{3}|[0-9]{200}|\\u[dD][89a-fA-F]", re.ASC
 _Place: TypeAlias = "tuple[_Place, str | int] | None"
 """Where a value stands: the place of what it is in, and its key or index there."""
 
+_GO_ESCAPE = rb"\u00"
+_GO_ESCAPES = ((rb"\u003c", b"<"), (rb"\u003e", b">"), (rb"\u0026", b"&"))
+
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -70,7 +73,11 @@ def read_json(raw: bytes, where: str = "") -> Json:
     if shallow and _TWENTY_ZEROS not in zeros and not _is_laborious(zeros):
         try:
             value: Json = _decode(raw)
-            if _lines(raw) == _lines(_encode(value)):
+            encoded = _encode(value)
+            # Written the way we write (or Go does), it is proven by being the same: 8 us less.
+            if encoded == (_unescaped(raw) if _GO_ESCAPE in raw else raw):
+                return value
+            if _lines(raw) == _lines(encoded):
                 return value
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
             pass  # the slow path says why
@@ -96,6 +103,17 @@ def check_value(value: Json, where: str = "") -> None:
     """
     for place, leaf in _leaves(value, where):
         _check_leaf(leaf, where, place)
+
+
+def _unescaped(raw: bytes) -> bytes:
+    r"""With the characters that Go's encoder escapes for HTML (``\u003c``) written plainly.
+
+    It moves no bracket, quote or comma. Behind an escaped backslash it makes an escape that no
+    encoder writes, so such a text is never the same as one of ours.
+    """
+    for escape, character in _GO_ESCAPES:
+        raw = raw.replace(escape, character)
+    return raw
 
 
 def _lines(text: bytes) -> int:
