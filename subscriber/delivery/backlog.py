@@ -9,11 +9,12 @@ Why `KEPT` is two and not one: the newest may yet be refused by PagerDuty, and t
 it speaks. Both stay unacknowledged until they have ended, so a crash loses neither.
 
 How long is right for who is on call? To be told of a state that is long over wakes somebody for
-nothing, or calls off what has broken again; to be told late costs the time. So everything waits
+nothing, or calls off what has broken again, and it spends a call of each key, so that the right
+state may then have to wait for the allowance; to be told late costs the time. So everything waits
 until the present is reached, as long as that is soon. An event that came in time is not held back
 for longer than `longest`; one that is late already for no longer than it is late, and in no case
-for longer than `patience`: holding back at most doubles a delay, and a stream that never ceases
-withholds nothing for ever.
+for longer than `patience`, the allowance's minute: holding back at most doubles a delay, and a
+stream that never ceases withholds nothing for ever.
 
 Rules: pure, time is an argument; holds at most `KEPT` items a key; everything is released together,
 when nothing more waits behind, when it has been quiet, when an event has been held for as long as
@@ -38,7 +39,7 @@ class Backlog(Generic[T]):
     """The events that are held back, by key."""
 
     def __init__(
-        self, *, room: int, quiet: float = 0.25, longest: float = 5.0, patience: float = 20.0
+        self, *, room: int, quiet: float = 0.25, longest: float = 5.0, patience: float = 60.0
     ) -> None:
         """Set the limits.
 

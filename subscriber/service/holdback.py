@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 BACKLOG = 100
 """From so many messages waiting behind one on, what is read is a backlog."""
-_QUIET, _LONGEST, _PATIENCE = 0.25, 5.0, 20.0
 _REPLACES = frozenset({Action.TRIGGER, Action.RESOLVE})
 
 
@@ -32,7 +31,6 @@ class Holdback(Generic[T]):
         *,
         clock: Clock,
         room: int,
-        ack_wait: float,
         needed: Callable[[T], None],
         needless: Callable[[T], None],
         heard_at: Callable[[], float],
@@ -42,18 +40,11 @@ class Holdback(Generic[T]):
         Args:
             clock: the time.
             room: how many items may be held back.
-            ack_wait: seconds; nothing is held back for as long as that.
             needed: is told of an item that must be said after all.
             needless: is told of an item that newer ones have made needless.
             heard_at: when the last message came, whatever it was; seconds since 1970.
         """
-        patience = min(_PATIENCE, ack_wait * 2 / 3)
-        self._backlog: Backlog[T] = Backlog(
-            room=room,
-            quiet=min(_QUIET, patience),
-            longest=min(_LONGEST, patience),
-            patience=patience,
-        )
+        self._backlog: Backlog[T] = Backlog(room=room)
         self._clock = clock
         self._needed = needed
         self._needless = needless

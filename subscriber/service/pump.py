@@ -100,7 +100,6 @@ class Pump:
         self._holdback: Holdback[_Part] = Holdback(
             clock=clock,
             room=room,
-            ack_wait=ack_wait,
             needed=self._begin,
             needless=self._drop,
             heard_at=lambda: self._turn_began,
