@@ -10,7 +10,8 @@ from typing import Any
 from subscriber.cli.table import moment, plain, table, width
 from subscriber.model import AlertKey
 from subscriber.service.backtest import WINDOW, Backtest, Difference, RateWatch, Tally
-from subscriber.service.dryrun import SAID, Decision, DryRun, Finding, Known
+from subscriber.service.dryrun import SAID, Decision, DryRun, Finding
+from subscriber.service.dryworld import Known
 
 _HEADS = ("PAGES", "UPDATES", "ACKS", "RESOLVES", "CHANGES")
 

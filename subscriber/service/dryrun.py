@@ -18,29 +18,20 @@ from enum import StrEnum
 
 from subscriber.cloudevent import decode_each
 from subscriber.cloudevent.peek import peek_type
-from subscriber.delivery import Origin, Policy, deliver, origin_of
+from subscriber.delivery import Origin, Policy, key_of, origin_of
 from subscriber.model import (
     Action,
-    Alert,
     AlertKey,
     AlertState,
-    Effect,
     Envelope,
     Event,
     Intent,
-    Load,
-    Now,
-    Outcome,
     OutcomeKind,
-    Permit,
     Problem,
     Reason,
-    Save,
-    Send,
-    Verdict,
-    VerdictKind,
 )
 from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.service.dryworld import DryWorld, Known
 
 KEYS = 50_000
 CHANGES = 20_000
@@ -73,7 +64,6 @@ _WORDS = {
     Action.RESOLVE: Decision.RESOLVE,
     Action.CHANGE: Decision.CHANGE,
 }
-_ACCEPTED = Verdict(kind=VerdictKind.ACCEPTED, reason=Reason.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,29 +104,6 @@ class Finding:
     def _payload(self, name: str) -> str:
         payload = self.intent.payload if self.intent is not None else None
         return str(payload.get(name) or "") if payload else ""
-
-
-@dataclass(slots=True)
-class Known:
-    """What is known of a key.
-
-    Attributes:
-        alert, revision: the ledger's entry.
-        pages: how often it was opened.
-        opened_at: when it was opened last, seconds since 1970.
-        rule: which rule spoke of it last.
-    """
-
-    alert: Alert
-    revision: int = 0
-    pages: int = 0
-    opened_at: float = 0.0
-    rule: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody would still be waiting for its end."""
-        return self.alert.state in (AlertState.OPEN, AlertState.ACKNOWLEDGED)
 
 
 def read(
@@ -204,8 +171,9 @@ class DryRun:
 
     def _said(self, intent: Intent, origin: Origin, problem: Problem | None) -> Finding:
         now = origin.received_at
-        world = _World(self._table(intent), now)
-        outcome, before = self._converse(intent, world)
+        world = DryWorld(self._table(intent), now)
+        before = world.load(key_of(intent))[0].state
+        outcome = world.converse(intent, self._policy, owner="dry")
         decision = Decision.SKIP
         if outcome.kind is OutcomeKind.DELIVERED and world.told:
             decision = _WORDS.get(intent.action, Decision.UPDATE)
@@ -224,20 +192,7 @@ class DryRun:
     def _table(self, intent: Intent) -> OrderedDict[AlertKey, Known]:
         return self._changes if intent.action is Action.CHANGE else self._alerts
 
-    def _converse(self, intent: Intent, world: _World) -> tuple[Outcome, AlertState]:
-        conversation = deliver(intent, policy=self._policy, owner="dry", received_at=world.now)
-        before = AlertState.NONE
-        try:
-            effect = next(conversation)
-            if isinstance(effect, Load):
-                before = world.load(effect.key)[0].state
-            while True:
-                effect = conversation.send(world.answer(effect))
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome, before
-
-    def _remember(self, world: _World, intent: Intent, decision: Decision) -> None:
+    def _remember(self, world: DryWorld, intent: Intent, decision: Decision) -> None:
         known = world.known
         if known is None:
             return
@@ -252,45 +207,6 @@ class DryRun:
             table.popitem(last=False)
             if table is self._alerts:
                 self.forgotten += 1
-
-
-class _World:
-    """Answers one conversation."""
-
-    __slots__ = ("known", "now", "table", "told")
-
-    def __init__(self, table: OrderedDict[AlertKey, Known], now: float) -> None:
-        self.table = table
-        self.now = now
-        self.told = 0
-        self.known: Known | None = None
-
-    def load(self, key: AlertKey) -> tuple[Alert, int]:
-        known = self.table.get(key)
-        return (Alert(key=key), 0) if known is None else (known.alert, known.revision)
-
-    def answer(self, effect: Effect) -> object:
-        match effect:
-            case Now():
-                return self.now
-            case Load(key=key):
-                return self.load(key)
-            case Save(alert=alert, revision=revision):
-                known = self.table.get(alert.key)
-                if known is None:
-                    known = self.table[alert.key] = Known(alert)
-                else:
-                    self.table.move_to_end(alert.key)
-                known.alert, known.revision = alert, revision + 1
-                self.known = known
-                return revision + 1
-            case Permit():
-                return 0.0
-            case Send():
-                self.told += 1
-                return _ACCEPTED
-            case _:  # nothing is ever lost here, so nothing must be waited for or recalled
-                return None
 
 
 def _dead(problem: Problem, rule: str = "") -> Finding:

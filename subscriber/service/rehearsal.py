@@ -7,33 +7,25 @@ rehearsed one after the other see each other's effects, as they would.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from subscriber.cloudevent import decode_each
-from subscriber.delivery import Policy, deliver, origin_of
+from subscriber.delivery import Policy, key_of, origin_of
 from subscriber.model import (
-    Alert,
     AlertKey,
-    Effect,
     Envelope,
     Event,
     Intent,
-    Load,
-    Now,
     Outcome,
     OutcomeKind,
-    Permit,
     Problem,
     Reason,
-    Recall,
-    Save,
-    Send,
-    Verdict,
-    VerdictKind,
 )
 from subscriber.ports.interfaces import Clock, Ledger
 from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.service.dryworld import DryWorld, Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +56,7 @@ class Rehearsal:
         self._ledger = ledger
         self._clock = clock
         self._size_limit = size_limit
-        self._copy: dict[AlertKey, tuple[Alert, int]] = {}
+        self._copy: OrderedDict[AlertKey, Known] = OrderedDict()
 
     async def expect(self, envelope: Envelope) -> AsyncIterator[Expected]:
         """The ends of everything in the message, as if it arrived now.
@@ -94,38 +86,12 @@ class Rehearsal:
                     yield Expected(outcome=outcome, event=result, rule=trace.rule)
 
     async def _converse(self, intent: Intent) -> tuple[Outcome, tuple[Intent, ...]]:
-        told: list[Intent] = []
-        conversation = deliver(
-            intent, policy=self._policy, owner="rehearsal", received_at=self._clock.now()
-        )
-        try:
-            effect = next(conversation)
-            while True:
-                effect = conversation.send(await self._answer(effect, told))
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome, tuple(told)
-
-    async def _answer(self, effect: Effect, told: list[Intent]) -> object:
-        match effect:
-            case Now():
-                return self._clock.now()
-            case Load(key=key):
-                if key not in self._copy:
-                    self._copy[key] = await self._ledger.load(key)
-                return self._copy[key]
-            case Save(alert=alert, revision=revision):
-                self._copy[alert.key] = (alert, revision + 1)
-                return revision + 1
-            case Permit():
-                return 0.0
-            case Send(intent=intent):
-                told.append(intent)
-                return Verdict(kind=VerdictKind.ACCEPTED, reason=Reason.ACCEPTED)
-            case Recall():
-                return None
-            case _:
-                return None
+        key = key_of(intent)
+        if key not in self._copy:
+            self._copy[key] = Known(*await self._ledger.load(key))
+        world = DryWorld(self._copy, self._clock.now())
+        outcome = world.converse(intent, self._policy, owner="rehearsal")
+        return outcome, tuple(world.told)
 
 
 def _skipped(reason: Reason, detail: str = "") -> Outcome:
