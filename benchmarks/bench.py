@@ -23,6 +23,9 @@ from benchsuite.report import render
 HERE = Path(__file__).resolve().parent
 RESULTS, REASONS = HERE / "RESULTS.json", HERE / "reasons.json"
 
+FORMAT = 1
+"""Of RESULTS.json; results in another one are measured anew, not guessed at."""
+
 EXAMPLES = """
 examples:
   make bench                                   everything, 5 rounds, about 20 minutes on two cores
@@ -97,7 +100,7 @@ def _run(given: argparse.Namespace) -> int:
         raise Broken("--rounds: at least 1")
     given.out.mkdir(parents=True, exist_ok=True)
     file = given.out / RESULTS.name
-    results = json.loads(file.read_text()) if file.exists() else {"sections": {}}
+    results = _known(file)
     sizes = replace(Sizes(), rounds=given.rounds)
     for name, section in _measure(given.only, given.who, sizes):
         results["machine"] = section["header"]
@@ -107,6 +110,18 @@ def _run(given: argparse.Namespace) -> int:
         _write(results, given.out)
     print(f"written: {given.out / 'RESULTS.md'}", file=sys.stderr)
     return 0
+
+
+def _known(file: Path) -> dict[str, Any]:
+    """What was measured before; nothing when there is none, or in another format."""
+    nothing: dict[str, Any] = {"format": FORMAT, "sections": {}}
+    if not file.exists():
+        return nothing
+    results: dict[str, Any] = json.loads(file.read_text())
+    if results.get("format") == FORMAT:
+        return results
+    print(f"{file.name} is of another format and is begun anew", file=sys.stderr)
+    return nothing
 
 
 def _measure(only: Sequence[str], names: Sequence[str], sizes: Sizes) -> Any:
@@ -140,9 +155,10 @@ def _smoke(_given: argparse.Namespace) -> int:
 
 
 def _render(_given: argparse.Namespace) -> int:
-    if not RESULTS.exists():
-        raise Broken("there is no RESULTS.json yet: make bench")
-    _write(json.loads(RESULTS.read_text()), HERE)
+    results = _known(RESULTS)
+    if "machine" not in results:
+        raise Broken("there are no results yet: make bench")
+    _write(results, HERE)
     return 0
 
 

@@ -244,7 +244,16 @@ def _rates(rounds: Rows) -> str:
         "servers' core",
         "events counted",
     )
-    return table(head, rows)
+    return table(head, rows) + _again(rounds)
+
+
+def _again(rounds: Rows) -> str:
+    """Who was handed messages again, or said things again, in any round."""
+    found = []
+    for figure, what in (("redelivered", "messages redelivered"), ("repeated", "said again")):
+        worst = {who: high for who, (_, high) in ranges(pick(rounds, figure)).items() if high}
+        found += [f"{_title(who)} {high:,.0f} {what}" for who, high in worst.items()]
+    return f"\nAt the most in one round: {'; '.join(found)}.\n" if found else ""
 
 
 def _what(rounds: Rows) -> str:
@@ -263,8 +272,6 @@ def _filter(data: Mapping[str, Any], _sections: Sections) -> str:
 
 def _act(data: Mapping[str, Any], _sections: Sections) -> str:
     sink = data["sink"]
-    again = {who: v for who, v in medians(pick(data["rounds"], "repeated")).items() if v}
-    said = ", ".join(f"{_title(who)} {value:,.0f}" for who, value in again.items())
     return (
         f"{data['events']:,} events of 2 KB, all match, each with a key of its own: JetStream, "
         "decode, match, render, claim, POST, settle, acknowledge. Median of "
@@ -272,7 +279,6 @@ def _act(data: Mapping[str, Any], _sections: Sections) -> str:
         + _rates(data["rounds"])
         + f"\nThe sink alone takes {number(sink['rate'])} POSTs/s and spends "
         f"{number(sink['cpu_us'])} us of the servers' core on each.\n"
-        + (f"\nSaid again (redeliveries): {said}.\n" if said else "")
         + "\nWhat each does less, or otherwise:\n\n"
         + _what(data["rounds"])
     )

@@ -40,13 +40,13 @@ class Standing:
     Attributes:
         out: messages handed over and not acknowledged.
         left: messages not handed over yet.
-        again: messages that were handed over more than once.
+        handed_over: how often a message was handed over, again included.
         waiting: whether somebody is ready to take messages.
     """
 
     out: int
     left: int
-    again: int
+    handed_over: int
     waiting: bool
 
     @property
@@ -156,7 +156,7 @@ class Stage:
             return Standing(
                 out=info.num_ack_pending or 0,
                 left=info.num_pending or 0,
-                again=info.num_redelivered or 0,
+                handed_over=info.delivered.consumer_seq if info.delivered else 0,
                 waiting=bool(info.num_waiting or info.push_bound),
             )
         return None

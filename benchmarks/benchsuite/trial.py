@@ -64,6 +64,7 @@ class Drained:
         cpu_us: microseconds of the program's CPU time per event.
         server_busy: share of the servers' core in use.
         posts, repeated: POSTs in all, and those of them that said something again.
+        redelivered: messages handed over again; in a calm run there should be none.
         peak_mb: the program's resident memory at its highest.
         right_after: seconds from the launch until the last POST that mattered.
         settled_after: seconds from the launch until everything was acknowledged.
@@ -76,6 +77,7 @@ class Drained:
     server_busy: float
     posts: int
     repeated: int
+    redelivered: int
     peak_mb: float
     right_after: float
     settled_after: float
@@ -158,8 +160,10 @@ class Runner:
         async with self._running(contestant, ledger, rules, processes) as (job, children):
             if contestant.reads_nats:
                 samples = await self._watch(job, children, len(specs))
+                standing = await stage.standing(job.durable)
+                redelivered = standing.handed_over - len(specs) if standing else 0
             else:
-                samples = await self._feed(job, children, specs)
+                samples, redelivered = await self._feed(job, children, specs), 0
             began = children[0].started
             peak = sum(memory(child.pid)[1] for child in children)
             posts = stage.sink.heard()
@@ -178,6 +182,7 @@ class Runner:
             server_busy=(end.server - first.server) / seconds,
             posts=len(posts),
             repeated=repeated,
+            redelivered=redelivered,
             peak_mb=peak,
             right_after=last - began,
             settled_after=end.at - began,
