@@ -299,3 +299,27 @@ async def test_ping_tells_whether_messages_can_arrive(world: World) -> None:
     await source.stop()
     with pytest.raises(PortUnavailable):
         await source.ping()
+
+
+async def test_what_waits_is_known_without_asking(world: World) -> None:
+    await publish(world, 3)
+    held: list[Held] = []
+    source = world.new_source()
+    await source.start(held.append, capacity=10)
+    (lag,) = source.lag()  # as of the start
+    assert lag.waiting + lag.out == 3
+    assert abs(lag.seen_at - time.time()) < 60
+    await until(lambda: len(held) == 3)
+    assert held[0].envelope.stream == lag.stream
+    for message in held:
+        await message.ack()
+    await source.stop()
+
+
+async def test_a_source_that_runs_has_no_fault(world: World) -> None:
+    source = world.new_source()
+    assert source.fault() == ""
+    await source.start(lambda held: None, capacity=10)
+    assert source.fault() == ""
+    await source.stop()
+    assert source.fault() == ""

@@ -96,15 +96,16 @@ def collector() -> Iterator[Collector]:
 
 
 @asynccontextmanager
-async def traced_world(collector: Collector, monkeypatch, rules: str = RULES, **more):  # type: ignore[no-untyped-def]
+async def traced_world(collector: Collector, monkeypatch, patience: str = "10", **more):  # type: ignore[no-untyped-def]
     """A world whose traces the collector has, once it is left."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", patience)  # a thread must not outlive its test
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=s3cret%20key")
     traces, trouble = tracing(os.environ, instance="here")
     assert trouble == ""
-    async with small_world(rules, tracing=traces, **more) as world:
+    async with small_world(RULES, tracing=traces, **more) as world:
         yield world
     await traces.close()
 
@@ -247,7 +248,7 @@ async def test_deliveries_beside_one_another_keep_their_traces(
 async def test_a_collector_that_is_away_holds_nothing_up(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     nobody = Collector(url="http://127.0.0.1:9")
     started = time.monotonic()
-    async with traced_world(nobody, monkeypatch) as world:
+    async with traced_world(nobody, monkeypatch, patience="1") as world:
         world.raw(event())
         await world.settle()
         assert world.ends() == {"delivered: accepted": 1}
