@@ -192,8 +192,8 @@ class Jail:
                 f"mount -t proc proc {root}/proc",
                 f"mount -o remount,bind,ro {root}{MOUNT}",
                 f"mount -o remount,bind,ro {root}",
-                f"exec setpriv --no-new-privs {shutil.which('chroot')}  --userspec={USER}:{USER} --groups= "
-                f'{root} "$@"',
+                f"exec setpriv --no-new-privs {shutil.which('chroot')} "
+                f'--userspec={USER}:{USER} --groups= {root} "$@"',
             )
         )
         settings = {"PATH": "/opt/pagerduty-subscriber/bin:/usr/local/bin:/usr/bin:/bin"}
