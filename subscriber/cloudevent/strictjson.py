@@ -24,6 +24,7 @@ from typing import NoReturn, TypeAlias
 import msgspec
 
 from subscriber.model import Json, Problem, Reason, excerpt
+from subscriber.model.problem import KEY_CHARACTERS
 
 DEPTH_LIMIT = 200
 """Nested objects and arrays; deeper text is refused. Real events stay below 20."""
@@ -239,7 +240,8 @@ def _path(where: str, place: _Place) -> str:
 
 def excerpt_key(key: str) -> str:
     """A key as it may stand in a path: itself when it is short and plain, else quoted."""
-    return key if len(key) <= 40 and key.isascii() and key.isprintable() else excerpt(key, 40)
+    plain = len(key) < KEY_CHARACTERS and key.isascii() and key.isprintable()
+    return key if plain else excerpt(key, 40)
 
 
 def _check_leaf(leaf: Json, where: str, place: _Place) -> None:
