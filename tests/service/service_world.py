@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from subscriber.config import load_config
@@ -58,6 +59,8 @@ class SmallWorld:
     meters: Meters
     pump: Pump
     machine: Machine
+    ports: Ports
+    setup: Setup
     reports: list[Report] = field(default_factory=list)
 
     def note(self, report: Report) -> None:
@@ -77,6 +80,22 @@ class SmallWorld:
 
     def raw(self, data: bytes, subject: str = "sh.keptn.event.x", **headers: str) -> int:
         return self.stream.publish(subject, data, headers)
+
+    async def replace_killed(self, *, capacity: int = 64) -> None:
+        """Kill the process (nothing is given back, nothing is said any more); start another."""
+        dead = self.pump
+        await dead._source.stop()
+        tasks = [*dead._tasks, dead._keepalive, dead._holdback._watch]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+        ports = replace(self.ports, source=MemorySource(self.stream))
+        self.machine = assemble(
+            ports, self.setup, name="next", meters=self.meters, observers=(self,)
+        )
+        self.pump = self.machine.pump
+        await self.pump.start(capacity=capacity)
 
     async def settle(self, seconds: float = 0.0) -> None:
         """Let everything that can happen within so much time happen."""
@@ -138,6 +157,8 @@ async def small_world(
         meters=Meters(),
         pump=None,  # type: ignore[arg-type]
         machine=None,  # type: ignore[arg-type]
+        ports=None,  # type: ignore[arg-type]
+        setup=None,  # type: ignore[arg-type]
     )
     setup = Setup(
         config=config,
@@ -161,6 +182,7 @@ async def small_world(
         ports, setup, name="test", meters=world.meters, observers=(world,), tracing=tracing
     )
     world.pump, world.machine = machine.pump, machine
+    world.ports, world.setup = ports, setup
     await world.pump.start(capacity=capacity)
     try:
         yield world

@@ -62,6 +62,52 @@ def test_a_steady_stream_cannot_hold_it_for_ever() -> None:
     assert now >= 5
 
 
+@pytest.mark.parametrize(
+    ("late", "held"),
+    [(-100.0, 5), (0.0, 5), (4.9, 5), (5.1, 5.1), (30.0, 30), (60.0, 60), (3600.0, 60)],
+)
+def test_an_event_is_held_no_longer_than_it_is_late(late: float, held: float) -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5, patience=60)
+    backlog.offer(key("a"), at(1), 1, now=0, behind=9, stored_at=-late)
+    assert backlog.due(0, heard_at=1e9) == pytest.approx(held)
+
+
+def test_one_that_came_in_time_ends_the_wait_of_all() -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5, patience=60)
+    backlog.offer(key("a"), at(1), 1, now=0, behind=9, stored_at=-3600)
+    backlog.offer(key("b"), at(2), 2, now=10, behind=9, stored_at=9)
+    backlog.offer(key("b"), at(3), 3, now=11, behind=9, stored_at=-3600)
+    assert backlog.due(12, heard_at=1e9) == pytest.approx(3)
+    assert backlog.release() == [1, 3, 2]
+    backlog.offer(key("a"), at(4), 4, now=20, behind=9, stored_at=-3600)
+    assert backlog.due(20, heard_at=1e9) == pytest.approx(60)
+
+
+def test_messages_that_are_not_for_us_show_that_reading_goes_on() -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5)
+    offer(backlog, "a", 1, now=0)
+    assert backlog.due(0.25) <= 0
+    assert backlog.due(0.25, heard_at=0.2) == pytest.approx(0.2)
+
+
+def test_all_streams_must_come_to_their_end() -> None:
+    backlog = Backlog[int](room=100)
+
+    def read(stream: str, behind: int) -> bool:
+        backlog.offer(key("a"), at(1), 1, now=0, behind=behind, stream=stream)
+        return backlog.complete
+
+    assert [read("x", 9), read("y", 0), read("y", 5), read("x", 0), read("y", 0)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
+    backlog.release()
+    assert read("y", 0)
+
+
 def test_a_full_room_is_emptied() -> None:
     backlog = Backlog[int](room=3)
     for n in range(3):
@@ -71,7 +117,13 @@ def test_a_full_room_is_emptied() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [{"room": 0}, {"room": 1, "quiet": 0}, {"room": 1, "longest": 0.1}]
+    "limits",
+    [
+        {"room": 0},
+        {"room": 1, "quiet": 0},
+        {"room": 1, "longest": 0.1},
+        {"room": 1, "longest": 9, "patience": 8},
+    ],
 )
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="backlog needs"):
