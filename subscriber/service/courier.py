@@ -153,9 +153,13 @@ class Courier:
         )
 
     async def _converse(self, conversation: Flow[Outcome], book: Book) -> Outcome:
+        now = self._world.clock.now
         try:
             effect = next(conversation)
             while True:
+                if type(effect) is Now:  # half of all effects, and nothing to wait for
+                    effect = conversation.send(now())
+                    continue
                 try:
                     answer = await self._perform(effect, book)
                 except PortUnavailable as error:
