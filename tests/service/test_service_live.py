@@ -216,3 +216,42 @@ async def test_a_backlog_costs_one_call_a_key(
     assert not [alert for alert in simulator.alerts if str(alert.status) == "triggered"]
     # a key costs one call; a second one where the server paused in between
     assert len(simulator.calls) <= 3 * keys
+
+
+async def flood(server: EmbeddedNats, bodies: list[bytes]) -> None:
+    """Publish without waiting for each confirmation."""
+    async with NatsConnection(NatsOptions(servers=(server.url,))) as connection:
+        stream = connection.client.jetstream()
+        for start in range(0, len(bodies), 500):
+            for body in bodies[start : start + 500]:
+                await stream.publish_async("sh.keptn.event.evaluation.finished", body)
+            await stream.publish_async_completed()
+
+
+async def test_a_backlog_of_thousands_ends_where_its_newest_events_say(
+    own_server: EmbeddedNats, simulator: Simulator
+) -> None:
+    """Under the rate limit of one routing key: what is said too much makes the rest wait."""
+    events, keys = 3000, 50
+    async with service_on(own_server, simulator):
+        pass  # the consumer exists from now on
+    results = [("fail", "pass")[(n // keys + n) % 2] for n in range(events)]
+    await flood(
+        own_server,
+        [evaluation(n, service=f"s{n % keys}", result=result) for n, result in enumerate(results)],
+    )
+    async with service_on(own_server, simulator) as (service, reports):
+        await until(lambda: sum(reports.ends().values()) == events, 40)
+        assert service._ports is not None
+        async with asyncio.timeout(10):
+            while await service._ports.source.backlog():  # noqa: ASYNC110  nothing tells us
+                await asyncio.sleep(0.05)
+    wanted = {f"s{n % keys}": results[n] for n in range(events - keys, events)}
+    states = {key: simulator.alert(key) for key in wanted}
+    assert {key for key, alert in states.items() if alert and str(alert.status) == "triggered"} == {
+        key for key, result in wanted.items() if result == "fail"
+    }
+    assert len(simulator.calls) <= 2 * keys
+    assert not any(report.envelope.delivery_count > 1 for report in reports)
+    superseded = [r for r in reports if r.outcome.kind.value == "superseded"]
+    assert len(superseded) >= events - 2 * keys
