@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,18 @@ def test_what_is_written_is_what_the_service_reads(match: dict[str, list[Any]]) 
         assert [isinstance(one, str) for one in found[key]] == [
             isinstance(one, str) for one in values
         ]
+
+
+def test_no_short_text_becomes_something_else() -> None:
+    """Every text of up to three characters of which numbers are made."""
+    words = ["".join(word) for size in (1, 2, 3) for word in product("07_.+-exob:=", repeat=size)]
+    rules = [
+        {"name": f"r{start}", "types": "t", "match": {"data.x": words[start : start + 200]}}
+        for start in range(0, len(words), 200)
+    ]
+    text = render(minimal(config={"rules": rules})).config_map["data"]["subscriber.yaml"]
+    config, _ = load_config(text)
+    assert [word for rule in config.rules for word in (rule.match or {})["data.x"]] == words
 
 
 def test_large_numbers_stay_whole() -> None:

@@ -143,3 +143,9 @@ def test_a_rule_file_is_named_after_its_folder() -> None:
 def test_a_plain_equals_sign_is_text() -> None:
     config, _ = load_config("rules: [{name: a, match: {data.operator: =}}]")
     assert config.rules[0].match == {"data.operator": ["="]}
+
+
+@pytest.mark.parametrize("text", ["_", "._", "-_", "1_000", "_1", ".0_", "0x_", "1_0.5", "+._1"])
+def test_what_has_an_underscore_is_no_number(text: str) -> None:
+    config, _ = load_config(f"rules: [{{name: a, match: {{data.x: {text}}}}}]")
+    assert config.rules[0].match == {"data.x": [text]}
