@@ -43,7 +43,8 @@ exit status: 0 done, 1 a run did not do its work (a broken harness, or a contest
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    for stop in (signal.SIGINT, signal.SIGTERM):  # also when started in the background
+        signal.signal(stop, signal.default_int_handler)
     free_of_secrets()
     try:
         return int(given.command(given))

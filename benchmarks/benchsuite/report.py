@@ -388,7 +388,10 @@ def _growth_tables(data: Mapping[str, Any], _sections: Sections) -> str:
     parts.append(f"Keys that the ledger holds already; act, new keys.\n\n{table(head, rows)}")
     if keys["sweep"]:
         swept = [
-            (f"{int(count):,}", *(number(found[n]) for n in _SWEPT))
+            (
+                f"{int(count):,}" + ("" if found["finished"] else " (**not finished** in 60 s)"),
+                *(number(found[name]) for name in _SWEPT),
+            )
             for count, found in keys["sweep"].items()
         ]
         head = ("keys in the ledger", "CPU s of one sweep", "MB before", "MB after", "MB at most")

@@ -13,10 +13,11 @@ from benchsuite.events import WANTED, all_wanted, stream_past
 from benchsuite.figures import rotated
 from benchsuite.ledgerfill import fill_ledger
 from benchsuite.measures.plan import Bench
-from benchsuite.processes import Broken, cpu_seconds, memory
+from benchsuite.processes import cpu_seconds, memory
 from benchsuite.trial import Runner
 
-_SWEEP_LIMIT = 150.0
+_SWEEP_LIMIT = 60.0
+"""Seconds; a sweep that takes longer is shown as unfinished, with what it has cost so far."""
 
 
 async def growth(bench: Bench) -> dict[str, Any]:
@@ -78,13 +79,14 @@ async def _keys(bench: Bench) -> dict[str, Any]:
                 )
             rounds.append({str(keys): row[str(keys)] for keys in sizes.ledger_keys})
         if sizes.sweep:
+            await stage.fill(())  # a service that has nothing else to do
             for keys in sizes.ledger_keys:
                 sweep[str(keys)] = found = await _sweep(runner, f"filled-{keys}")
                 bench.tell(f"growth  the first sweep of {keys:,} keys: {found}")
     return {"counts": list(sizes.ledger_keys), "rounds": rounds, "sweep": sweep}
 
 
-async def _sweep(runner: Runner, bucket: str) -> dict[str, float]:
+async def _sweep(runner: Runner, bucket: str) -> dict[str, Any]:
     """CPU time and memory of an idle service until its first look through the ledger is over."""
     job = runner.job(bucket)
     child = runner.launch(EVERYBODY[OURS], job)
@@ -95,9 +97,7 @@ async def _sweep(runner: Runner, bucket: str) -> dict[str, float]:
         before = last = cpu_seconds(child.pid)
         quiet, deadline = 0, time.monotonic() + _SWEEP_LIMIT
         await asyncio.sleep(7.0)
-        while quiet < 3:
-            if time.monotonic() > deadline:
-                raise Broken(f"the sweep of {bucket} takes longer than {_SWEEP_LIMIT:g} s")
+        while quiet < 3 and time.monotonic() < deadline:
             await asyncio.sleep(1.0)
             child.check()
             now = cpu_seconds(child.pid)
@@ -107,6 +107,7 @@ async def _sweep(runner: Runner, bucket: str) -> dict[str, float]:
     finally:
         child.end()
     return {
+        "finished": quiet >= 3,
         "cpu_seconds": round(last - before, 2),
         "before_mb": round(idle, 1),
         "after_mb": round(after, 1),

@@ -70,9 +70,13 @@ def results(ours: float = 60_000.0) -> dict:
                         "counts": [10, 1_000_000],
                         "rounds": [keys],
                         "sweep": {
-                            "10": dict.fromkeys(
-                                ("cpu_seconds", "before_mb", "after_mb", "peak_mb"), 1.0
-                            )
+                            "10": {
+                                "finished": False,
+                                "cpu_seconds": 50.0,
+                                "before_mb": 60.0,
+                                "after_mb": 61.0,
+                                "peak_mb": 62.0,
+                            }
                         },
                     },
                     "processes": {
@@ -101,6 +105,7 @@ def test_everything_measured_is_on_the_page():
     assert "| image | **skipped** | no image was built here |" in page
     assert "| 1,000 | 1,250 | 1.25 |" in page  # rules: ratio to the first line
     assert "15.0 s (scaled)" in page  # 3.0 s for a fifth of the outage
+    assert "| 10 (**not finished** in 60 s) | 50.0 | 60.0 | 61.0 | 62.0 |" in page
     assert "1.50 | 9.00" in page  # latency: p50 and p99
 
 
