@@ -114,6 +114,7 @@ async def staged(
     if config_file:
         seen = signature(watched_files(config_file, config)) | seen
     rules = load_rules(config, document, folder=folder)
+    options.policy(config)  # now, not after NATS has been waited for
     accounts = None
     if not simulate:
         accounts = resolve_accounts(config, os.environ, document, folder=folder)

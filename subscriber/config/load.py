@@ -19,11 +19,11 @@ from subscriber.config.rule import RuleSpec, Section
 from subscriber.config.schema import Config
 from subscriber.config.yaml import Document, Path, parse
 from subscriber.model import Problem, Reason, excerpt
+from subscriber.model.problem import KEY_SHAPED
 
 S = TypeVar("S", bound=Section)
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s]*@")
-_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32,}(?![0-9A-Za-z])")
 _SECRET_PARTS = ("services", "key", "password", "token", "secret", "credential", "nkey")
 
 # pydantic's fault type -> our sentence; what is not here keeps pydantic's own.
@@ -125,7 +125,7 @@ def _quotable(given: str | int | float) -> str | int | float:
     """A value as a message may quote it."""
     if not isinstance(given, str):
         return given
-    return _KEY_SHAPED.sub("***", _CREDENTIALS.sub("***@", given))
+    return KEY_SHAPED.sub("***", _CREDENTIALS.sub("***@", given))
 
 
 def _path_in(document: Document, location: tuple[int | str, ...]) -> Path:

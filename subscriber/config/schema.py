@@ -75,8 +75,8 @@ class NatsSpec(Section):
     token_file: str = ""
     """File that holds a token; or set NATS_TOKEN."""
     tls: TlsSpec | None = None
-    """Only needed for authorities or certificates of your own; `tls://` in `url` is enough else. With
-    it (`tls: {}` will do) nothing is said to a server that offers no TLS."""
+    """Only needed for authorities or certificates of your own; `tls://` in `url` is enough else.
+    With it (`tls: {}` will do) nothing is said to a server that offers no TLS."""
 
 
 class ServiceSpec(Section):

@@ -17,7 +17,8 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from subscriber.model import Problem, Reason
+from subscriber.model import Problem, Reason, excerpt
+from subscriber.model.problem import KEY_SHAPED
 
 Path: TypeAlias = tuple[str | int, ...]
 MAX_CHARACTERS = 1_048_576
@@ -86,6 +87,11 @@ class _Bounded(Composer):
         return node
 
 
+def _masked(text: str) -> str:
+    """What the parser says, on one line and without a word that could be a routing key."""
+    return KEY_SHAPED.sub("***", " ".join(text.split()))
+
+
 def parse(text: str, *, name: str) -> Document:
     """Parse one YAML document.
 
@@ -107,11 +113,11 @@ def parse(text: str, *, name: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        message = " ".join(str(error.problem or error.context or "not YAML").split())
+        message = _masked(str(error.problem or error.context or "not YAML"))
         hint = "YAML is indented with spaces, not tabs" if "\\t" in message else ""
         raise Problem(Reason.INVALID_YAML, message, where=where, hint=hint) from None
     except (YAMLError, RecursionError, ValueError) as error:
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = _masked(str(error)) or type(error).__name__
         raise Problem(Reason.INVALID_YAML, message, where=name) from None
     if root is None:
         return Document(name=name, value=None, keys=keys, values=values)
@@ -141,7 +147,7 @@ def parse(text: str, *, name: str) -> Document:
                 if not isinstance(key, str):
                     raise refuse(key_node, "a key must be text", "put it in quotes")
                 if key in mapping:
-                    raise refuse(key_node, f"{key!r} is given twice")
+                    raise refuse(key_node, f"{excerpt(key)} is given twice")
                 keys[(*path, key)] = spot(key_node)
                 mapping[key] = build(value_node, (*path, key), inside)
             return mapping
@@ -150,17 +156,14 @@ def parse(text: str, *, name: str) -> Document:
         return scalar(node)
 
     def scalar(node: Node) -> Any:
-        if str(node.tag).endswith((":int", ":float")):
-            if "_" in node.value:  # numbers have none in YAML 1.2
-                return str(node.value)
-            if len(node.value) > _MAX_DIGITS:
-                raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
+        if len(node.value) > _MAX_DIGITS and str(node.tag).endswith((":int", ":float")):
+            raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
         if node.tag == _EQUALS:
             return "="
         try:
             value = scalars.construct_object(node)
         except (YAMLError, ValueError) as error:
-            message = " ".join(str(getattr(error, "problem", None) or error).split())
+            message = _masked(str(getattr(error, "problem", None) or error))
             raise refuse(node, message) from None
         if value is None or isinstance(value, str | bool | int | float):
             return value

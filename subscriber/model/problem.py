@@ -13,7 +13,8 @@ from subscriber.model.reason import Reason
 
 KEY_CHARACTERS = 32
 """Letters and digits of a routing key."""
-_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32,}")
+KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{32,}")
+"""What could be one; more of them in a row too, since nobody knows where one begins."""
 
 
 class Problem(Exception):
@@ -44,5 +45,5 @@ def excerpt(value: object, limit: int = 80) -> str:
     What has the shape of a routing key is masked before it is cut: half a key is still a secret.
     """
     text = ascii(value if not isinstance(value, str) else value[: limit + KEY_CHARACTERS])
-    text = _KEY_SHAPED.sub("***", text)
+    text = KEY_SHAPED.sub("***", text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

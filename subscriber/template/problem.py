@@ -6,7 +6,7 @@ values of the event are quoted only through `excerpt`.
 
 from __future__ import annotations
 
-from subscriber.model.problem import Problem
+from subscriber.model.problem import KEY_SHAPED, Problem
 from subscriber.model.reason import Reason
 
 _WIDEST = 100
@@ -59,9 +59,13 @@ class TemplateError(Problem):
         )
 
     def caret(self) -> str:
-        """The source line and a caret under the column, cut to about 100 characters."""
+        """The source line and a caret under the column, cut to about 100 characters.
+
+        Templates that came from Keptn often hold a routing key; it is masked before it is cut.
+        """
         first = max(0, self.column - 1 - _WIDEST * 2 // 3)
-        shown = self.source_line[first : first + _WIDEST]
+        line = KEY_SHAPED.sub(lambda found: "*" * len(found[0]), self.source_line)
+        shown = line[first : first + _WIDEST]
         left = "..." if first else ""
         right = "..." if first + _WIDEST < len(self.source_line) else ""
         # A tab is as wide in the caret line as in the line above it.
