@@ -6,7 +6,7 @@ the capacity. A message held long is reported in progress so that no other repli
 of our own (a bug) never stops the loop.
 
 Three ways, by what a message needs. One that no rule asks for is looked at, acknowledged and
-counted on the spot: nearly all of them are (0.9 us beside the look itself; a task and a report for
+counted on the spot: nearly all of them are (1.2 us beside the look itself; a task and a report for
 each took 25). One of a backlog is read as far as its place in the order is known and held back;
 most of those end as superseded, on the spot as well, their bodies never rendered. What is to be
 said becomes a task.
