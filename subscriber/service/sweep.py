@@ -24,6 +24,8 @@ EVERY = 600.0
 """Seconds between two looks; one costs a read of every entry."""
 FIRST = 5.0
 """Seconds after the start: what the crash before it left behind waits for nobody else."""
+_AT_ONCE = 1000
+"""Entries that are kept in memory until they are mended; a ledger may hold millions."""
 _SHOWN = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.RESOLVED)
 
 
@@ -66,11 +68,19 @@ class Sweep:
         """
         states: Counter[AlertState] = Counter()
         owed: list[Alert] = []
+        mended = 0
         async for alert, _ in self._ledger.scan():
             states[alert.state] += 1
             if needs_mending(alert, now=self._clock.now(), policy=self._policy):
                 owed.append(alert)
+            if len(owed) >= _AT_ONCE:
+                mended += await self._mend_all(owed)
         self._meters.alerts({state.value: states[state] for state in _SHOWN}, self._clock.now())
+        return mended + await self._mend_all(owed)
+
+    async def _mend_all(self, owed: list[Alert]) -> int:
+        """Mend these, forget them, and say how many they were."""
+        count = len(owed)
         for alert in owed:
             outcome = await self._mend(alert)
             self._log.warning(
@@ -80,4 +90,5 @@ class Sweep:
                 service=alert.key.service,
                 dedup_key=alert.key.dedup_key,
             )
-        return len(owed)
+        owed.clear()
+        return count
