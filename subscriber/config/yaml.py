@@ -156,8 +156,11 @@ def parse(text: str, *, name: str) -> Document:
         return scalar(node)
 
     def scalar(node: Node) -> Any:
-        if len(node.value) > _MAX_DIGITS and str(node.tag).endswith((":int", ":float")):
-            raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
+        if str(node.tag).endswith((":int", ":float")):
+            if "_" in node.value:  # numbers have none in YAML 1.2
+                return str(node.value)
+            if len(node.value) > _MAX_DIGITS:
+                raise refuse(node, f"a number of {len(node.value)} digits", "put text in quotes")
         if node.tag == _EQUALS:
             return "="
         try:
