@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean bench bench-peers bench-smoke
+.PHONY: help image-check kube-check helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean bench bench-peers bench-smoke
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench-peers: $(STAMP)  ## install what the benchmark compares with (pip, npm, go
 
 bench-smoke: $(STAMP)  ## every benchmark with tiny counts, under a minute: fails on a broken harness
 	@$(BIN)/python benchmarks/bench.py smoke
+
+image-check: $(STAMP)  ## build the container image and run it read-only (needs root, buildah, debootstrap)
+	@$(BIN)/python tests/image/image_check.py
+
+kube-check: $(STAMP)  ## install the chart into a real Kubernetes API server (needs go, etcd; once 15 minutes)
+	@$(BIN)/python tests/kube/kube_check.py
 
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .
