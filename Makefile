@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help image-check kube-check helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig lint types floors check clean bench bench-peers bench-smoke
+.PHONY: help image-check kube-check helm-docs helm-tools run demo test chaos chaos-short golden-go golden-sprig fuzz-go fuzz-sprig audit sbom lint types floors check clean bench bench-peers bench-smoke
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ image-check: $(STAMP)  ## build the container image and run it read-only (needs 
 
 kube-check: $(STAMP)  ## install the chart into a real Kubernetes API server (needs go, etcd; once 15 minutes)
 	@$(BIN)/python tests/kube/kube_check.py
+
+audit: $(STAMP)  ## known vulnerabilities of what we ship; SKIPPED, loudly, without a database
+	@$(BIN)/python .ci/supply.py audit
+
+sbom: $(STAMP)  ## the parts list of a production installation, CycloneDX: dist/sbom.cdx.json
+	@$(BIN)/python .ci/supply.py sbom
 
 lint: $(STAMP)  ## style
 	@$(BIN)/ruff check .
