@@ -220,7 +220,7 @@ def _rates(rounds: Rows) -> str:
     rate, cpu, busy = pick(rounds, "rate"), pick(rounds, "cpu_us"), pick(rounds, "server_busy")
     middle, spread, against = medians(rate), ranges(rate), ratios(rate, OURS)
     spent, servers, events = medians(cpu), medians(busy), medians(pick(rounds, "events"))
-    spent_against = ratios(cpu, OURS)
+    spent_against, others = ratios(cpu, OURS), medians(pick(rounds, "others"))
     rows = [
         (
             _title(who),
@@ -230,6 +230,7 @@ def _rates(rounds: Rows) -> str:
             number(spent[who]),
             f"{spent_against[who]:.2f}" if who in spent_against else "-",
             f"{servers[who]:.0%}",
+            f"{others[who]:.0%}",
             f"{events[who]:,.0f}",
         )
         for who in _ranked(middle, highest_first=True)
@@ -242,6 +243,7 @@ def _rates(rounds: Rows) -> str:
         "CPU us/event",
         "by ours",
         "servers' core",
+        "others on its core",
         "events counted",
     )
     return table(head, rows) + _again(rounds)
@@ -425,10 +427,10 @@ def _footprint_tables(data: Mapping[str, Any], sections: Sections) -> str:
             ("loaded_mb", "resident memory at its highest, act", "MB"),
         )
     ]
-    for name in ("wheel", "image"):
+    for name, what in (("wheel", "wheel"), ("image", "image, over its base")):
         size = data[name]
         text = f"{number(size['bytes'] / 1e6)} MB" if "bytes" in size else "**skipped**"
-        rows.append((name, text, size.get("skipped", "")))
+        rows.append((what, text, size.get("skipped", "")))
     parts = [table(("", "median", "from .. to"), rows)]
     if "act" in sections and "latency" in sections:
         rounds = sections["latency"]["data"]["rounds"]

@@ -31,7 +31,7 @@ from benchsuite.events import (
     expected,
     final_words,
 )
-from benchsuite.processes import Broken, Child, cpu_seconds, memory
+from benchsuite.processes import Broken, Child, core_seconds, cpu_seconds, memory
 from benchsuite.stage import STREAM, Stage
 from subscriber.model import AlertKey, AlertState
 from subscriber.ports.nats.connect import NatsConnection
@@ -46,12 +46,14 @@ _FEED = 50
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: when, how many events were settled, CPU seconds of the program and the servers."""
+    """One look: when, how many events were settled, CPU seconds of the program, of the servers, and
+    of everybody on the program's core."""
 
     at: float
     done: int
     cpu: float
     server: float
+    core: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Drained:
         rate: events per second of wall-clock time.
         cpu_us: microseconds of the program's CPU time per event.
         server_busy: share of the servers' core in use.
+        others: share of the program's core that others took; above a few percent the machine was
+            not quiet, and the rate (not the CPU time) is too low.
         posts, repeated: POSTs in all, and those of them that said something again.
         redelivered: messages handed over again; in a calm run there should be none.
         peak_mb: the program's resident memory at its highest.
@@ -75,6 +79,7 @@ class Drained:
     rate: float
     cpu_us: float
     server_busy: float
+    others: float
     posts: int
     repeated: int
     redelivered: int
@@ -180,6 +185,7 @@ class Runner:
             rate=events / seconds,
             cpu_us=(end.cpu - first.cpu) / events * 1e6,
             server_busy=(end.server - first.server) / seconds,
+            others=max(0.0, (end.core - first.core) - (end.cpu - first.cpu)) / seconds,
             posts=len(posts),
             repeated=repeated,
             redelivered=redelivered,
@@ -310,7 +316,8 @@ class Runner:
 
     def _sample(self, children: Sequence[Child], done: int) -> Sample:
         cpu = sum(cpu_seconds(child.pid) for child in children)
-        return Sample(time.monotonic(), done, cpu, self.stage.server_cpu)
+        core = core_seconds(self.stage.core)
+        return Sample(time.monotonic(), done, cpu, self.stage.server_cpu, core)
 
     async def _watch(self, job: Job, children: Sequence[Child], total: int) -> list[Sample]:
         """Look until everything is acknowledged; the first sample is just before any hand-over."""

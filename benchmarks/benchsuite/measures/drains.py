@@ -89,6 +89,7 @@ async def _rounds(
                     f"{drained.rate:10,.0f} events/s {drained.cpu_us:8.1f} us/event"
                     f"  servers' core {drained.server_busy:4.0%}  {drained.posts:,} POSTs,"
                     f" right after {drained.right_after:.2f} s"
+                    + (f"  OTHERS ON ITS CORE {drained.others:.0%}" if drained.others > 0.1 else "")
                     + (f"  REDELIVERED {drained.redelivered:,}" if drained.redelivered else "")
                 )
         found.append({one.name: row[one.name] for one in who})

@@ -1,7 +1,7 @@
 """footprint: time to be ready, memory, `--help`, imports, wheel and image.
 
-The image is not built here: whoever builds it writes its size in bytes to build/image-size (or
-names another file in IMAGE_SIZE_FILE). Without that file the line says so.
+The image is not built here: `make image-check` writes its size in bytes to build/image-size, or
+IMAGE_SIZE_FILE names another file. Without that file the line says so.
 """
 
 from __future__ import annotations

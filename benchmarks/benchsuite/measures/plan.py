@@ -29,7 +29,7 @@ class Sizes:
     collapse_events: int = 100_000
     collapse_keys: int = 50
     latency_seconds: float = 12.0
-    peers_latency_seconds: float = 5.0
+    peers_latency_seconds: float = 4.0
     idle_seconds: float = 1.0
     rules: tuple[int, ...] = (1, 10, 100, 1_000)
     rules_filter_events: int = 40_000

@@ -92,7 +92,7 @@ def test_numbers_have_three_digits(value, text):
 
 
 def sample(at: float, done: int) -> Sample:
-    return Sample(at=at, done=done, cpu=at / 2, server=at / 4)
+    return Sample(at=at, done=done, cpu=at / 2, server=at / 4, core=at)
 
 
 def test_the_window_is_from_a_tenth_to_the_end():

@@ -27,6 +27,7 @@ def drained(rate: float, **more) -> dict:
         "rate": rate,
         "cpu_us": 1e6 / rate,
         "server_busy": 0.25,
+        "others": 0.01,
         "posts": 50,
         "repeated": 0,
         "redelivered": 0,
@@ -102,7 +103,7 @@ def test_everything_measured_is_on_the_page():
     assert "| **pagerduty-subscriber** | 120,000 | 60,000 to 180,000 | 1.00 |" in page
     assert "| FastStream + aiohttp | 30,000 | 15,000 to 45,000 | 0.25 |" in page
     assert "**Skipped:** Bento (Bento is not built (make bench-peers))." in page
-    assert "| image | **skipped** | no image was built here |" in page
+    assert "| image, over its base | **skipped** | no image was built here |" in page
     assert "| 1,000 | 1,250 | 1.25 |" in page  # rules: ratio to the first line
     assert "15.0 s (scaled)" in page  # 3.0 s for a fifth of the outage
     assert "| 10 (**not finished** in 60 s) | 50.0 | 60.0 | 61.0 | 62.0 |" in page
