@@ -113,7 +113,7 @@ def _act_rate(sections: Sections) -> float:
 
 
 def _act_against_best(sections: Sections) -> float:
-    """Ours by the fastest peer's (the ceiling and code without templates are no peers)."""
+    """Ours by the fastest peer's, whatever that does less; the ceiling is no peer."""
     found = medians(pick(sections["act"]["data"]["rounds"], "rate"))
     peers = [v for who, v in found.items() if who not in (OURS, "ceiling")]
     if not peers:
