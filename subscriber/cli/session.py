@@ -64,12 +64,18 @@ async def watching(session: Session, meters: Meters, redactor: Redactor) -> None
     ).run()
 
 
+_BREATH = 0.5
+"""Seconds between the start and the work that the start put off."""
+
+
 async def _settle(service: Service) -> None:
     """Once it runs: finish what the start put off, then keep the collector away from all of it.
 
     Looking through everything that never goes away costs 40 ms at a time, which an event that
-    comes then would wait for.
+    comes then would wait for. It begins a moment later: the first to come are the probes and what
+    has waited in the stream.
     """
+    await asyncio.sleep(_BREATH)
     await service.prepare()
     gc.collect()
     gc.freeze()

@@ -4,7 +4,7 @@ Rules: liveness says that the event loop turns (it answers at all) and that ever
 run inside still runs; what fails here is mended by a restart and by nothing else. Readiness says
 that events can be taken: NATS there, consumer bound, configuration good. PagerDuty is part of
 neither: an outage there must not restart us. No answer holds a secret, and none asks NATS more
-often than once a second, whoever asks us.
+often than once a second (ten times while something is wrong), whoever asks us.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-_REMEMBERED = 1.0
+_REMEMBERED = {True: 1.0, False: 0.1}
+"""Seconds for which a good and a bad answer are remembered: whoever is not ready yet, or again,
+should not be kept out for a second after that has changed."""
 _LONGEST = 2.5
 """Seconds that readiness may take; whoever asks waits for three or so."""
 
@@ -39,7 +41,7 @@ class Health:
 
 
 class Remembered:
-    """Asks the checks at most once a second; everybody who comes meanwhile gets the same answer."""
+    """Asks the checks now and then; everybody who comes in between gets the same answer."""
 
     def __init__(self, checks: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
         self._checks = checks
@@ -48,7 +50,7 @@ class Remembered:
         self._asking: asyncio.Task[Health] | None = None
 
     async def __call__(self) -> Health:
-        """What the checks found, just now or within the last second."""
+        """What the checks found, just now or a moment ago."""
         if self._asking is None:
             if time.monotonic() < self._until:
                 return self._answer
@@ -66,7 +68,8 @@ class Remembered:
     def _asked(self, task: asyncio.Task[Health]) -> None:
         self._asking = None
         if not task.cancelled() and task.exception() is None:
-            self._answer, self._until = task.result(), time.monotonic() + _REMEMBERED
+            self._answer = task.result()
+            self._until = time.monotonic() + _REMEMBERED[self._answer.well]
 
 
 def create_app(

@@ -185,3 +185,22 @@ def test_the_digest_follows_the_configuration_and_its_bodies_and_no_key(tmp_path
     assert digest(keyed("0" * 31)) == digest(keyed("1" * 31)) != first
     (tmp_path / "b").write_text("{} ")
     assert digest() != first
+
+
+async def test_who_has_become_ready_is_told_so_at_once_and_a_good_answer_lasts() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def checks() -> dict[str, str]:
+        asked.append({"started": "" if asked else "not yet"})
+        return asked[-1]
+
+    ready = Remembered(checks)
+    assert not (await ready()).well
+    assert not (await ready()).well
+    assert len(asked) == 1
+    async with asyncio.timeout(0.9):  # a bad answer would be good for a second otherwise
+        while not (await ready()).well:  # noqa: ASYNC110 - what is asked is the point
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert (await ready()).well
+    assert len(asked) == 2
