@@ -66,6 +66,10 @@ class Backlog(Generic[T]):
         """Items held."""
         return self._count
 
+    def narrow(self, room: int) -> None:
+        """Hold no more than so many items from now on; a larger number changes nothing."""
+        self._room = max(1, min(self._room, room))
+
     @property
     def complete(self) -> bool:
         """Whether nothing is worth waiting for: the present is reached, or the room is full."""

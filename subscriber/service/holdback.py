@@ -44,6 +44,7 @@ class Holdback(Generic[T]):
             needless: is told of an item that newer ones have made needless.
             heard_at: when the last message came, whatever it was; seconds since 1970.
         """
+        self._room = room
         self._backlog: Backlog[T] = Backlog(room=room)
         self._clock = clock
         self._needed = needed
@@ -54,6 +55,14 @@ class Holdback(Generic[T]):
     def __len__(self) -> int:
         """Items held back."""
         return len(self._backlog)
+
+    def divide(self, streams: int) -> None:
+        """Make room for what one of so many streams may have in hand.
+
+        Each stream has its share of the capacity. What is held back counts against it, so the room
+        of all together would never be full, and everything would wait for the quiet.
+        """
+        self._backlog.narrow(self._room // max(1, streams))
 
     def concerns(self, envelope: Envelope) -> bool:
         """Whether what came in this message belongs to a backlog."""

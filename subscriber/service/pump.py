@@ -116,6 +116,7 @@ class Pump:
     async def start(self, *, capacity: int) -> None:
         """Begin to take messages; may be tried again when the source is not there."""
         await self._source.start(self._take, capacity=capacity)
+        self._holdback.divide(len(self._source.lag()))
         self._keepalive = asyncio.create_task(self._keep_alive())
 
     async def drain(self, within: float) -> int:
@@ -292,7 +293,11 @@ class Pump:
 
     def _close(self, work: Work) -> None:
         """End a message whose parts have ended, on the spot when it can be."""
-        if self._ending.at_once(work):
+        try:
+            done = self._ending.at_once(work)
+        except Exception as bug:  # of whoever is told
+            work.fault, done = bug, False
+        if done:
             self._in_hand.pop(work, None)
         else:
             self._run(self._end(work))

@@ -108,6 +108,16 @@ def test_all_streams_must_come_to_their_end() -> None:
     assert read("y", 0)
 
 
+def test_a_room_can_only_get_smaller() -> None:
+    backlog = Backlog[int](room=4)
+    backlog.narrow(2)
+    backlog.narrow(9)
+    offer(backlog, "a", 1)
+    assert backlog.due(0) > 0
+    offer(backlog, "b", 2)
+    assert backlog.due(0) <= 0
+
+
 def test_a_full_room_is_emptied() -> None:
     backlog = Backlog[int](room=3)
     for n in range(3):
