@@ -34,6 +34,7 @@ from subscriber.ports.tracing import NoTracing, Tracing
 from subscriber.rules import Arrival, Outline, Trace, outline
 from subscriber.service.book import Book
 from subscriber.service.ending import Ending, Work
+from subscriber.service.hand import Hand, weight_of
 from subscriber.service.holdback import Holdback
 from subscriber.service.meters import Meters
 from subscriber.service.report import Observers, Report
@@ -104,7 +105,7 @@ class Pump:
             needless=self._drop,
             heard_at=lambda: self._turn_began,
         )
-        self._in_hand: dict[Work, None] = {}  # in the order of their arrival
+        self._in_hand: Hand[Work] = Hand()  # in the order of their arrival
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
         # Of the messages that came in this turn of the event loop: how many, when the turn began,
@@ -186,8 +187,12 @@ class Pump:
             else:
                 self._nobodys += 1
             return
+        weight = weight_of(held.data)
+        if not self._in_hand.has_room(weight):
+            self._run(self._ending.give_back(held, _CROWDED_DELAY))
+            return
         work = Work(held=held, book=self._book, began=self._clock.now())
-        self._in_hand[work] = None
+        self._in_hand[work] = weight
         try:
             parts = self._read(work)
         except Exception as bug:
@@ -298,13 +303,13 @@ class Pump:
         except Exception as bug:  # of whoever is told
             work.fault, done = bug, False
         if done:
-            self._in_hand.pop(work, None)
+            self._in_hand.drop(work)
         else:
             self._run(self._end(work))
 
     async def _end(self, work: Work) -> None:
         await self._ending.of(work)
-        self._in_hand.pop(work, None)
+        self._in_hand.drop(work)
 
     def _run(self, step: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(step)
@@ -324,6 +329,8 @@ class Pump:
                         break
 
 
+_CROWDED_DELAY = 2.0
+"""Seconds before a message comes back that there was no room for."""
 _NOBODYS = Outcome(kind=OutcomeKind.SKIPPED, reason=Reason.NO_RULE_MATCHED)
 
 

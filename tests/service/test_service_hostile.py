@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from service_world import RULES, small_world
 
 from subscriber.cloudevent.decode import BATCH, BATCH_LIMIT
 from subscriber.ports.nats.ledger import _decode
 from subscriber.ports.nats.letters import unpack
+from subscriber.service import hand
+from subscriber.service.hand import weight_of
+from subscriber.simulator import SimulatorConfig, parse_fault
 
 TYPE = "sh.keptn.event.evaluation.finished"
 
@@ -90,3 +94,25 @@ def test_garbage_in_the_ledger_and_the_dead_letters_is_no_entry_of_ours() -> Non
         except (KeyError, ValueError, RecursionError):
             continue
         raise AssertionError("not refused")
+
+
+async def test_heavy_messages_wait_their_turn_and_all_of_them_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filler = [{}] * 50_000
+    weight = weight_of(json.dumps(member(1, filler=filler)).encode())
+    monkeypatch.setattr(hand, "MOST", 3 * weight + 1)
+    slow = SimulatorConfig(rate_limit=None, faults=(parse_fault("slow:seconds=3"),))
+    async with small_world(simulator=slow) as world:
+        for number in range(9):
+            world.publish(service=f"s{number}", result="fail", filler=filler)
+        await world.settle()
+        assert 1 <= world.pump.in_hand <= 3
+        most = 0
+        for _ in range(40):
+            await world.settle(1)
+            most = max(most, world.pump.in_hand)
+        assert most <= 3
+        assert [world.state(f"s{number}") for number in range(9)] == ["triggered"] * 9
+        assert world.ends() == {"delivered: accepted": 9}
+        assert world.stream.unsettled == 0
