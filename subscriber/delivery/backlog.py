@@ -31,6 +31,9 @@ from subscriber.model import AlertKey, Position
 T = TypeVar("T")
 
 KEPT = 2
+FAR = 100
+"""From so many messages waiting behind on, silence is more likely a pause than the end."""
+_PAUSE = 4
 
 _Rank = tuple[int, int, int, int]
 
@@ -45,7 +48,8 @@ class Backlog(Generic[T]):
 
         Args:
             room: how many items may be held; more release everything.
-            quiet: seconds without a message after which everything is released.
+            quiet: seconds without a message after which everything is released; four times that
+                while `FAR` or more messages waited behind the last one.
             longest: seconds for which an event may be held that came in time.
             patience: seconds for which an event may be held that is late already.
         """
@@ -125,7 +129,9 @@ class Backlog(Generic[T]):
             return self._quiet
         if self.complete:
             return 0.0
-        return min(max(self._last, heard_at) + self._quiet, self._until) - now
+        far = max(self._behind.values()) >= FAR
+        quiet = self._quiet * _PAUSE if far else self._quiet
+        return min(max(self._last, heard_at) + quiet, self._until) - now
 
     def release(self) -> list[T]:
         """Everything, of each key the newest first."""

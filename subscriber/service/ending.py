@@ -94,6 +94,11 @@ class Ending:
         self._clock = clock
         self._log = structlog.get_logger("pump")
 
+    @staticmethod
+    def is_clean(work: Work) -> bool:
+        """Whether nothing has come of the message yet."""
+        return not (work.reports or work.copies or work.returned or work.fault)
+
     def at_once(self, work: Work) -> bool:
         """Acknowledge what needs nothing else, without waiting; False when it needs more."""
         if work.fault is not None or work.returned or work.copies:

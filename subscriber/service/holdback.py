@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import structlog
+
 from subscriber.delivery import Backlog, key_of
 from subscriber.model import Action, Envelope, Intent
 from subscriber.ports.interfaces import Clock
@@ -51,6 +53,9 @@ class Holdback(Generic[T]):
         self._needless = needless
         self._heard_at = heard_at
         self._watch: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("holdback")
+        self._superseded = 0
+        self._since = 0.0
 
     def __len__(self) -> int:
         """Items held back."""
@@ -72,16 +77,19 @@ class Holdback(Generic[T]):
         """Take an item in; False when it is none of those that are held back."""
         if intent is None or intent.action not in _REPLACES:
             return False
-        backlog = self._backlog
+        backlog, now = self._backlog, self._clock.now()
+        if not backlog:
+            self._superseded, self._since = 0, now
         for older in backlog.offer(
             key_of(intent),
             intent.position,
             item,
-            now=self._clock.now(),
+            now=now,
             behind=envelope.pending,
             stored_at=envelope.received_at,
             stream=envelope.stream,
         ):
+            self._superseded += 1
             self._needless(older)
         if backlog.complete:
             self.release()
@@ -91,7 +99,14 @@ class Holdback(Generic[T]):
 
     def release(self) -> None:
         """Hold nothing back any longer."""
-        for item in self.withdraw():
+        items = self.withdraw()
+        self._log.info(
+            "backlog-read",
+            superseded=self._superseded,
+            held_back=len(items),
+            seconds=round(self._clock.now() - self._since, 3),
+        )
+        for item in items:
             self._needed(item)
 
     def withdraw(self) -> list[T]:

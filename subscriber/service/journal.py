@@ -194,13 +194,14 @@ class Journal:
         self._log = structlog.get_logger("outcome").bind()
 
     def minds_skipped(self) -> bool:
-        """Skipped events are written at the level ``debug`` only."""
+        """Skipped events, and a backlog's superseded ones, are written at ``debug`` only."""
         return bool(self._log.is_enabled_for(_LEVELS[OutcomeKind.SKIPPED]))
 
     def note(self, report: Report) -> None:
         """Write the line, if anybody reads lines of its level."""
         outcome = report.outcome
-        if not self._log.is_enabled_for(_LEVELS[outcome.kind]):
+        level = logging.DEBUG if report.held_back else _LEVELS[outcome.kind]
+        if not self._log.is_enabled_for(level):
             return
         intent, event, envelope = outcome.intent, report.event, report.envelope
         fields: dict[str, Any] = {"reason": outcome.reason.value}
@@ -233,4 +234,4 @@ class Journal:
             duration_seconds=round(report.seconds, 4),
         )
         lines = {name: value for name, value in fields.items() if value is not None}
-        self._log.log(_LEVELS[outcome.kind], outcome.kind.value, **lines)
+        self._log.log(level, outcome.kind.value, **lines)

@@ -200,8 +200,18 @@ class Meters:
         if nobodys:
             self._outcomes.of(OutcomeKind.SKIPPED, Reason.NO_RULE_MATCHED).inc(nobodys)
 
+    def spared(self, rule: str, count: int) -> None:
+        """Count what newer events superseded while a backlog was read, and nobody gets a report of.
+
+        Args:
+            rule: the rule that asked for it.
+            count: how many.
+        """
+        self._matched.of(rule).inc(count)
+        self._outcomes.of(OutcomeKind.SUPERSEDED, Reason.SUPERSEDED).inc(count)
+
     def minds_skipped(self) -> bool:
-        """Not one by one: `came` counts them."""
+        """Not one by one: `came` and `spared` count them."""
         return False
 
     def note(self, report: Report) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from subscriber.cloudevent import decode_each, peek_type
 from subscriber.delivery import origin_of
@@ -109,8 +109,10 @@ class Pump:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
         # Of the messages that came in this turn of the event loop: how many, when the turn began,
-        # and whether somebody wants a report of those that no rule asks for.
+        # how many of a backlog ended by rule, and whether somebody wants a report of those and of
+        # those that no rule asks for.
         self._came = self._came_again = self._nobodys = 0
+        self._spared: dict[str, int] = {}
         self._turn_began = 0.0
         self._minds_skipped = False
 
@@ -134,7 +136,7 @@ class Pump:
         returned = [work for work in self._in_hand if work.returned]
         for work in returned:
             await self._ending.of(work)
-            del self._in_hand[work]
+            self._in_hand.drop(work)
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=within)
         for task in list(self._tasks):
@@ -210,6 +212,9 @@ class Pump:
             self._came, again=self._came_again, nobodys=self._nobodys, now=self._turn_began
         )
         self._came = self._came_again = self._nobodys = 0
+        for rule, count in self._spared.items():
+            self._meters.spared(rule, count)
+        self._spared.clear()
 
     def _is_nobodys(self, held: Held) -> bool:
         """Whether no rule can want it; a cheap look, for most events are nobody's concern."""
@@ -284,6 +289,12 @@ class Pump:
     def _drop(self, part: _Part) -> None:
         """End what newer events of its key have made needless."""
         work, rule = part.work, part.outline.rule
+        if work.open == 1 and self._ending.is_clean(work) and not self._minds_skipped:
+            # Nearly all of a backlog, and a tenth less time than with a report that nobody reads.
+            self._spared[rule] = self._spared.get(rule, 0) + 1
+            work.held.ack_nowait()
+            self._in_hand.drop(work)
+            return
         outcome = Outcome(
             kind=OutcomeKind.SUPERSEDED,
             reason=Reason.SUPERSEDED,
@@ -291,7 +302,8 @@ class Pump:
             message="newer events of this key are in hand",
         )
         self._meters.matched(rule)
-        work.reports.append(work.report(outcome, self._clock.now(), part.event, rule))
+        report = work.report(outcome, self._clock.now(), part.event, rule)
+        work.reports.append(replace(report, held_back=True))
         work.open -= 1
         if not work.open:
             self._close(work)

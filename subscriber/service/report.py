@@ -1,8 +1,10 @@
 """Report: one line of what happened, for the log, the metrics and whoever watches.
 
 Rules: exactly one report per end of an event or intent; observers get it on the event loop, must
-be quick and must not raise. The one exception are messages that no rule asks for: where nobody
-minds them, nobody is told of each. A report holds no secret: intents name services, never keys.
+be quick and must not raise. The exceptions are what comes by the ten thousand and needs nothing
+done: messages that no rule asks for, and events that a newer one superseded while a backlog was
+read. Where nobody minds those, nobody is told of each, they are only counted. A report holds no
+secret: intents name services, never keys.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ class Report:
         seconds: from receipt by this process to this end.
         now: when it ended, seconds since 1970.
         trace_id: of the trace it belongs to, 32 hexadecimal digits; empty without tracing.
+        held_back: whether it ended while a backlog was read, one of many.
     """
 
     outcome: Outcome
@@ -35,6 +38,7 @@ class Report:
     seconds: float = 0.0
     now: float = 0.0
     trace_id: str = ""
+    held_back: bool = False
 
 
 class Observer(Protocol):
@@ -46,7 +50,7 @@ class Observer(Protocol):
 
 @runtime_checkable
 class Choosy(Observer, Protocol):
-    """An observer that can do without the reports of messages that no rule asks for."""
+    """An observer that can do without the reports of what comes by the ten thousand (see above)."""
 
     def minds_skipped(self) -> bool:
         """Whether it wants them at present; asked about once per turn of the event loop."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from service_world import RULES, SmallWorld, small_world
 
+from subscriber.service.journal import Journal, set_up
+from subscriber.service.report import Observers, Report
 from subscriber.simulator import SimulatorConfig, parse_fault
 
 STATE = {"fail": "triggered", "pass": "resolved"}
@@ -161,10 +165,52 @@ async def test_silence_in_the_middle_releases_what_is_held_back() -> None:
     async with small_world(capacity=2) as world:
         for _ in range(300):
             world.publish(service="a", result="fail")
-        await world.settle(0.2)
+        await world.settle(0.9)
         assert world.stand_in.calls.total == 0
-        await world.settle(0.1)
+        await world.settle(0.2)
         assert world.stand_in.calls.total == 1
+
+
+class Unminding(list[Report]):
+    """An observer that can do without the reports of what comes by the ten thousand."""
+
+    def minds_skipped(self) -> bool:
+        return False
+
+    def note(self, report: Report) -> None:
+        self.append(report)
+
+
+async def test_what_nobody_minds_is_counted_and_summed_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At the level info the log has one line for all that a backlog was spared."""
+    try:
+        set_up(style="json", level="info", stream=sys.stderr)
+        async with small_world(capacity=40) as world:
+            told = Unminding()
+            world.pump._observer = Observers((world.meters, Journal(), told))
+            world.pump._ending._observer = world.pump._observer
+            for number in range(300):
+                world.publish(service=f"s{number % 2}", result="fail")
+            await world.settle()
+            assert world.meters.total("superseded") == 298
+            assert world.meters.total("delivered") == 2
+            assert (
+                world.meters.registry.get_sample_value(
+                    "pagerduty_subscriber_events_matched_total", {"rule": "evaluation"}
+                )
+                == 300
+            )
+            assert world.stream.unsettled == 0
+            assert world.pump.in_hand == 0
+    finally:
+        structlog.reset_defaults()
+    assert {r.outcome.kind.value for r in told if not r.held_back} == {"delivered", "superseded"}
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (summary,) = [line for line in lines if line["event"] == "backlog-read"]
+    assert (summary["superseded"], summary["held_back"]) == (296, 4)
+    assert [line["event"] for line in lines].count("superseded") == 2  # after the newer one
 
 
 @settings(

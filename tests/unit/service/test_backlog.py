@@ -83,6 +83,13 @@ def test_one_that_came_in_time_ends_the_wait_of_all() -> None:
     assert backlog.due(20, heard_at=1e9) == pytest.approx(60)
 
 
+@pytest.mark.parametrize(("behind", "quiet"), [(1, 0.25), (99, 0.25), (100, 1), (100_000, 1)])
+def test_silence_far_from_the_end_is_taken_for_a_pause(behind: int, quiet: float) -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5)
+    offer(backlog, "a", 1, now=0, behind=behind)
+    assert backlog.due(0) == pytest.approx(quiet)
+
+
 def test_messages_that_are_not_for_us_show_that_reading_goes_on() -> None:
     backlog = Backlog[int](room=100, quiet=0.25, longest=5)
     offer(backlog, "a", 1, now=0)
