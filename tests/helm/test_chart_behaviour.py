@@ -576,7 +576,7 @@ def test_helm_test_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("image", "wanted"),
     [
-        ({}, "ghcr.io/pagerduty-subscriber/pagerduty-subscriber:0.1.0"),
+        ({}, "pagerduty-subscriber:0.1.0"),
         ({"repository": "r.example:5000/p", "tag": "2"}, "r.example:5000/p:2"),
         (
             {"repository": "r/p", "tag": "2", "digest": f"sha256:{'0' * 64}"},
