@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -100,7 +99,6 @@ async def running_session(
         stage.setup,
         meters=meters,
         observers=observers,
-        trace_to=sys.__stderr__,
         tracing=traced,
     )
     app = create_app(

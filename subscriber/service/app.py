@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TextIO
 
 import structlog
 
@@ -200,7 +199,6 @@ class Service:
         *,
         meters: Meters,
         observers: tuple[Observer, ...],
-        trace_to: TextIO | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         """Set up; nothing is started.
@@ -208,7 +206,6 @@ class Service:
         Args:
             setup: what the service is made of.
             meters, observers: who is told of every end.
-            trace_to: a real file for the place where the event loop stands still, should it.
             tracing: who is shown each delivery; nobody when left out. It is closed at the stop.
         """
         self._tracing = NoTracing() if tracing is None else tracing
@@ -222,7 +219,7 @@ class Service:
         self._machine: Machine | None = None
         self._book = book_of(setup)
         self._sweep: asyncio.Task[None] | None = None
-        self._pulse = Pulse(trace_after=_STANDSTILL, trace_to=trace_to)
+        self._pulse = Pulse(trace_after=_STANDSTILL)
         self.config_fault = ""
         self._closing = False
         # unique among all replicas, also when a pod's name or a process id comes again

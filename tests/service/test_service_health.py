@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import tempfile
+import signal
+import sys
 import threading
 import time
 import urllib.error
@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from service_world import small_world
+from structlog.testing import capture_logs
 
 from subscriber.config import load_config
 from subscriber.service.digest import digest_of
-from subscriber.service.pulse import Pulse
+from subscriber.service.pulse import BEAT, Pulse
 from subscriber.web import Health, HttpServer, Remembered, create_app
 
 
@@ -155,19 +156,42 @@ async def test_the_pulse_feels_how_late_the_loop_is() -> None:
 
 
 async def test_a_standstill_leaves_a_trace_of_where_it_stood() -> None:
-    with tempfile.TemporaryFile("w+") as file:
-        assert isinstance(file, io.TextIOBase)
-        async with Pulse(trace_after=0.3, trace_to=file):
-            await asyncio.sleep(0)
+    with capture_logs() as lines:
+        async with Pulse(trace_after=1.0):
+            await asyncio.sleep(0.1)
             _stand_still()
-        file.seek(0)
-        trace = file.read()
-    assert "_stand_still" in trace
-    assert "Timeout" in trace
+            await asyncio.sleep(BEAT + 0.1)
+    (line,) = lines  # one, however long it stood
+    assert (line["event"], line["log_level"]) == ("standstill", "error")
+    assert "_stand_still" in line["exception"]
+
+
+async def test_a_freeze_of_the_whole_process_is_no_standstill() -> None:
+    script = """
+import asyncio, os, signal, sys
+from subscriber.service.pulse import Pulse
+async def main():
+    async with Pulse(trace_after=2.0):
+        print("up", flush=True)
+        await asyncio.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        await asyncio.sleep(1.0)
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", script),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    await asyncio.sleep(5.0)
+    process.send_signal(signal.SIGCONT)
+    said, _ = await process.communicate()
+    assert (said, process.returncode) == (b"up\n", 0)
 
 
 def _stand_still() -> None:
-    time.sleep(0.7)
+    time.sleep(2.5)
 
 
 def test_the_digest_follows_the_configuration_and_its_bodies_and_no_key(tmp_path: Path) -> None:
