@@ -35,8 +35,8 @@ class Pulse:
         """Set up.
 
         Args:
-            trace_after: seconds of standstill (more than a beat) after which its place is logged, once
-                per standstill; 0: never.
+            trace_after: seconds of standstill (more than a beat) after which its place is logged,
+                once per standstill; 0: never.
         """
         self._late: deque[float] = deque(maxlen=KEPT)
         self._trace_after = trace_after
