@@ -37,6 +37,7 @@ from subscriber.ports.nats.exchange import (
     NO_RESPONDERS,
     Answer,
     Exchange,
+    Gather,
     describe,
     header_size,
     translated,
@@ -248,6 +249,12 @@ class NatsConnection:
         self.check_size(payload, headers)
         limit = within or self.options.request_timeout
         return await self._exchange.ask(subject, payload, headers, limit)
+
+    async def request_all(self, subject: str, payload: bytes, gather: Gather) -> None:
+        """One request, as many replies as `gather` asks for; see `Exchange.ask_all`."""
+        if self._exchange is None:
+            raise PortUnavailable("NATS: not connected")
+        await self._exchange.ask_all(subject, payload, self.options.request_timeout, gather)
 
     async def request_plain(self, subject: bytes, payload: bytes, block: bytes) -> Answer:
         """The same for a subject and a header block of our own making; see `Exchange.ask_plain`."""

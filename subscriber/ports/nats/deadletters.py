@@ -126,7 +126,7 @@ class NatsDeadLetters:
     async def scan(self) -> AsyncIterator[tuple[int, Envelope, Mapping[str, str]]]:
         """Every letter, oldest first: number, original message, our headers."""
         subjects = f"{self._options.prefix}.>"
-        async for stored in scan(self._connection, self._options.stream, subjects, direct=False):
+        async for stored in scan(self._connection, self._options.stream, subjects):
             envelope, headers = _open(stored)
             yield stored.sequence, envelope, headers
 

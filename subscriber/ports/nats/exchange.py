@@ -11,7 +11,7 @@ This module does not know JetStream beyond the ``Status`` header of a reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import nats.errors
@@ -55,30 +55,40 @@ def header_size(headers: Mapping[str, str] | None) -> int:
 class Answer:
     """One reply; its headers are read when somebody asks for them."""
 
-    __slots__ = ("_block", "_headers", "data")
+    __slots__ = ("_headers", "block", "data")
 
     def __init__(self, data: bytes, block: bytes) -> None:
         self.data = data
-        self._block = block
+        self.block = block
         self._headers: Mapping[str, str] | None = None if block else {}
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers; a bare status is under ``Status``."""
         if self._headers is None:
-            self._headers = header_fields(self._block)
+            self._headers = header_fields(self.block)
         return self._headers
 
 
-class _Open:
-    """One request under way."""
+Gather = Callable[[Answer], bool]
+"""Takes one of several replies and says whether it is the last; must neither wait nor raise."""
 
-    __slots__ = ("deadline", "future", "subject", "within")
+
+class _Open:
+    """One request under way; one that several replies answer has a `gather`."""
+
+    __slots__ = ("deadline", "future", "gather", "subject", "within")
 
     def __init__(
-        self, future: asyncio.Future[Answer], subject: str | bytes, deadline: float, within: float
+        self,
+        future: asyncio.Future[Answer],
+        subject: str | bytes,
+        deadline: float,
+        within: float,
+        gather: Gather | None,
     ) -> None:
         self.future = future
+        self.gather = gather
         self.subject = subject
         self.deadline = deadline
         self.within = within
@@ -118,18 +128,14 @@ class Exchange:
             PortUnavailable: no connection, no reply in `within` seconds, or the connection broke.
             Problem: the server does not allow us this subject.
         """
-        token, future = self._expect(subject, within)
-        try:
-            with translated(f"request {subject}"):
-                await self._client.publish(
-                    subject,
-                    payload,
-                    reply=f"{self._inbox}.{token.decode()}",
-                    headers=None if headers is None else dict(headers),
-                )
-            return await future
-        finally:
-            self._forget(token, future)
+        return await self._ask(subject, payload, headers, within, None)
+
+    async def ask_all(self, subject: str, payload: bytes, within: float, gather: Gather) -> None:
+        """Send and wait until `gather` says that a reply was the last.
+
+        Raises as `ask` does; `within` seconds may pass before each of the replies.
+        """
+        await self._ask(subject, payload, None, within, gather)
 
     async def ask_plain(
         self, subject: bytes, payload: bytes, block: bytes, within: float
@@ -149,6 +155,27 @@ class Exchange:
         finally:
             self._forget(token, future)
 
+    async def _ask(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: Mapping[str, str] | None,
+        within: float,
+        gather: Gather | None,
+    ) -> Answer:
+        token, future = self._expect(subject, within, gather)
+        try:
+            with translated(f"request {subject}"):
+                await self._client.publish(
+                    subject,
+                    payload,
+                    reply=f"{self._inbox}.{token.decode()}",
+                    headers=None if headers is None else dict(headers),
+                )
+            return await future
+        finally:
+            self._forget(token, future)
+
     def fail_all(self, text: str) -> None:
         """End every open request: the connection is gone, what became of them is unknown."""
         for one in self._open.values():
@@ -161,7 +188,9 @@ class Exchange:
             if not one.future.done() and f'"{one.name}"'.lower() in error_text.lower():
                 one.future.set_exception(permission_problem(one.name))
 
-    def _expect(self, subject: str | bytes, within: float) -> tuple[bytes, asyncio.Future[Answer]]:
+    def _expect(
+        self, subject: str | bytes, within: float, gather: Gather | None = None
+    ) -> tuple[bytes, asyncio.Future[Answer]]:
         if not self._client.is_connected:
             raise PortUnavailable("NATS: not connected")
         loop = asyncio.get_running_loop()
@@ -169,7 +198,7 @@ class Exchange:
         token = b"%d" % self._count
         future: asyncio.Future[Answer] = loop.create_future()
         deadline = loop.time() + within
-        self._open[token] = _Open(future, subject, deadline, within)
+        self._open[token] = _Open(future, subject, deadline, within, gather)
         if self._timer is None or deadline < self._timer.when():
             self._expire_at(deadline)
         return token, future
@@ -181,8 +210,13 @@ class Exchange:
 
     def _answered(self, subject: bytes, _reply: bytes, data: bytes, block: bytes) -> None:
         one = self._open.get(subject[len(self._prefix) :])
-        if one is not None and not one.future.done():
-            one.future.set_result(Answer(data, block))
+        if one is None or one.future.done():
+            return
+        answer = Answer(data, block)
+        if one.gather is None or one.gather(answer):
+            one.future.set_result(answer)
+        else:
+            one.deadline = asyncio.get_running_loop().time() + one.within
 
     def _expire_at(self, when: float) -> None:
         if self._timer is not None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -27,11 +27,12 @@ import msgspec
 from subscriber.model import Alert, AlertKey, Position, Problem, Reason
 from subscriber.model.alert import Doubt
 from subscriber.ports.interfaces import PortUnavailable
+from subscriber.ports.nats import bulk
 from subscriber.ports.nats.connect import ApiError, NatsConnection, decoded
 from subscriber.ports.nats.exchange import NO_RESPONDERS
 from subscriber.ports.nats.options import StorageKind
 from subscriber.ports.nats.provision import ensure_stream
-from subscriber.ports.nats.stored import Stored, read_last_direct, read_leader, scan
+from subscriber.ports.nats.stored import Stored, read_last_direct, read_leader
 from subscriber.ports.subjects import require_name
 
 _EXPECTED = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n"
@@ -164,12 +165,13 @@ class NatsLedger:
             raise PortUnavailable(str(error)) from error
 
     async def scan(self) -> AsyncIterator[tuple[Alert, int]]:
-        """Every entry, in no order, one at a time in memory."""
-        messages = scan(self._connection, self._stream, f"{self._prefix}*", direct=True)
-        async for stored in messages:
-            entry = _decode(stored.data)
-            if entry is not None:
-                yield entry.alert, stored.sequence
+        """Every entry, in no order, a batch of about a megabyte at a time in memory."""
+        async with aclosing(bulk.scan(self._connection, self._stream, self._prefix)) as slices:
+            async for some in slices:
+                for sequence, data in some:
+                    entry = _decode(data)
+                    if entry is not None:
+                        yield entry.alert, sequence
 
     async def ping(self) -> None:
         """Usable: the bucket answers."""

@@ -17,7 +17,8 @@ from subscriber.ports.nats.connect import API, ApiError, NatsConnection
 from subscriber.ports.nats.exchange import NO_RESPONDERS, Answer
 from subscriber.ports.nats.provision import STREAM_NOT_FOUND, nanoseconds
 
-_NO_MESSAGE = 10037
+_NO_MESSAGE = "404"
+_NO_MESSAGE_CODE = 10037
 # What a direct answer adds to the headers of the message.
 _ADDED = ("Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending")
 
@@ -53,7 +54,7 @@ async def read_leader(
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", request)
     except ApiError as error:
-        if error.err_code in (_NO_MESSAGE, STREAM_NOT_FOUND) or error.code == 404:
+        if error.err_code in (_NO_MESSAGE_CODE, STREAM_NOT_FOUND) or error.code == 404:
             return None
         raise PortUnavailable(str(error)) from error
     message = answer["message"]
@@ -75,14 +76,14 @@ async def read(
     return await read_leader(connection, stream, request)
 
 
-async def scan(
-    connection: NatsConnection, stream: str, subject: str, *, direct: bool
-) -> AsyncIterator[Stored]:
-    """Every message on the subjects, oldest first, one at a time in memory."""
+async def scan(connection: NatsConnection, stream: str, subject: str) -> AsyncIterator[Stored]:
+    """Every message on the subjects, oldest first, one at a time in memory, from the leader.
+
+    One request per message; `bulk.scan` is for what may be many and allows direct reading.
+    """
     sequence = 1
     while True:
-        request = {"seq": sequence, "next_by_subj": subject}
-        stored = await read(connection, stream, request, direct=direct)
+        stored = await read_leader(connection, stream, {"seq": sequence, "next_by_subj": subject})
         if stored is None:
             return
         yield stored
@@ -101,16 +102,25 @@ def parse_headers(raw: bytes) -> dict[str, str]:
     return headers
 
 
+def require_no_message(headers: Mapping[str, str], stream: str) -> None:
+    """Return when a direct answer says that there is no message (404).
+
+    Raises:
+        PortUnavailable: it says anything else, for instance that nobody answers (503).
+    """
+    status = headers.get("Status", "")
+    if status == NO_RESPONDERS:
+        raise PortUnavailable(f"NATS: nobody answers for the stream {stream}")
+    if status != _NO_MESSAGE:
+        raise PortUnavailable(f"NATS: {stream}: {status} {headers.get('Description', '')}")
+
+
 def _direct(reply: Answer, stream: str) -> Stored | None:
     headers = dict(reply.headers)
     sequence = headers.get("Nats-Sequence")
     if sequence is None:
-        status = headers.get("Status", "")
-        if status == "404":
-            return None
-        if status == NO_RESPONDERS:
-            raise PortUnavailable(f"NATS: nobody answers for the stream {stream}")
-        raise PortUnavailable(f"NATS: {stream}: {status} {headers.get('Description', '')}")
+        require_no_message(headers, stream)
+        return None
     stored_at = nanoseconds(headers["Nats-Time-Stamp"])
     subject = headers["Nats-Subject"]
     for name in _ADDED:
