@@ -110,6 +110,7 @@ def normalise(action: Action, body: Mapping[str, Any], *, source: str = "") -> N
         images=attachments.images(document.get("images"), notes) if trigger else (),
         event_action=(scalar_text(document.get("event_action")) or "").strip(),
         dedup_key=(scalar_text(document.get("dedup_key")) or "").strip(),
+        notes=tuple(notes),  # in the end: what is above has added to them
     )
     return _within_size(draft, notes)
 
@@ -309,7 +310,9 @@ def _within_size(draft: Normalised, notes: list[str]) -> Normalised:
     budget = REQUEST_BYTES - RESERVED_BYTES
     payload, links, images = draft.payload, draft.links, draft.images
     excess = _size(draft, payload, links, images) - budget
-    if excess > 0 and payload is not None and "custom_details" in payload:
+    if excess <= 0:
+        return draft
+    if payload is not None and "custom_details" in payload:
         details = payload["custom_details"]
         assert isinstance(details, dict)
         smaller, shed_notes = shed(details, excess)

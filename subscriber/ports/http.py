@@ -224,7 +224,10 @@ def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
 async def _read(answer: aiohttp.ClientResponse, body: bytearray) -> None:
     content = answer.content
     async with answer:
-        while len(body) < MAX_BODY and not content.at_eof():  # mostly it came with the status
+        if content.is_eof():  # mostly it came with the status
+            body += content.read_nowait(MAX_BODY)
+            return
+        while len(body) < MAX_BODY and not content.at_eof():
             body += await content.read(_CHUNK)
 
 

@@ -104,7 +104,8 @@ class Built:
     def begin(self, data: Any, now: float | None) -> Pieces:
         """Start a rendering of the main template."""
         time = data.get("time") if isinstance(data, dict) else None
-        run = Run(now, time, {key: program.start for key, program in self.calls.items()})
+        calls = self.calls  # mostly empty, and a rule has many templates
+        run = Run(now, time, {key: one.start for key, one in calls.items()} if calls else {})
         return self.main.start(run, data)
 
     def error(self, reason: Reason, message: str, offset: int, hint: str = "") -> TemplateError:
