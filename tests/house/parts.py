@@ -42,6 +42,7 @@ _SPELLINGS = {
     "mit": "MIT",
     "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
     "python software foundation license": "PSF-2.0",
+    "copyright © 2025, karen petrosyan.": "BSD-3-Clause",  # httpx-aiohttp states the text itself
 }
 
 

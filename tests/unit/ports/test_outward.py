@@ -32,7 +32,7 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-# how aiohttp is handed a proxy's password; aiohttp 4 is not ours yet
+# httpx-aiohttp's way of handing a proxy's password to aiohttp; aiohttp 4 is not ours yet
 pytestmark = pytest.mark.filterwarnings("ignore:.*encode_basic_auth:DeprecationWarning")
 
 
