@@ -10,9 +10,10 @@ Rules:
   and never unpacked. Once the status line is there it is the answer, however its body ends.
 - Proxies and certificates: see `outward`.
 
-Requests go straight to aiohttp's session; httpx reads URLs and proxies. CPU time of one send, same
-machine, paired: 112 us through httpx's transport interface (whose answers are built, read and taken
-apart again), 83 us as it is. What httpx.AsyncClient adds (cookies, redirects, hooks) is not wanted.
+Requests go straight to httpx's transport interface, here its aiohttp implementation: what
+httpx.AsyncClient adds (cookies, redirects, event hooks) is not wanted and costs half of the speed.
+CPU time of one send, same machine: 160 us with a new `httpx.Request` each, 115 us as it
+is (aiohttp itself 65).
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import asyncio
 import math
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 from urllib.request import (  # type: ignore[attr-defined]
     getproxies_environment,
     proxy_bypass_environment,
@@ -31,13 +32,13 @@ from urllib.request import (  # type: ignore[attr-defined]
 
 import aiohttp
 import httpx
+from httpx_aiohttp import AiohttpTransport
 
 from subscriber.pagerduty.request import Reply, Request
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.outward import proxies, tls_context
 
 MAX_BODY = 64 * 1024
-_CHUNK = 16 * 1024
 _REMEMBERED_URLS = 64
 
 # The first class that fits tells the fault. What is raised before a byte of the request left the
@@ -84,19 +85,27 @@ def user_agent() -> str:
         return "pagerduty-subscriber"
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """The way to a URL, found once.
+class _Post(httpx.Request):
+    """A request with its parts ready made.
 
-    Attributes:
-        url: as httpx writes it, so checked and encoded.
-        session: the pool that leads there.
-        proxy: what requests are given beside: nothing, or the proxy and who we are to it.
+    httpx builds and parses URL and headers for every request, and the transport then reads the
+    headers name by name: 40 us of CPU time, for values that are always the same. The transport
+    takes a plain mapping as well.
     """
 
-    url: str
-    session: aiohttp.ClientSession
-    proxy: dict[str, Any]
+    def __init__(
+        self,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        content: bytes,
+        extensions: dict[str, object],
+    ) -> None:
+        self.method = "POST"
+        self.url = url
+        self.headers = headers  # type: ignore[assignment]
+        self.extensions = extensions
+        self.stream = httpx.ByteStream(content)
+        self._content = content
 
 
 class HttpSender:
@@ -112,31 +121,32 @@ class HttpSender:
             "accept-encoding": "identity",
             "user-agent": user_agent(),
         }
+        timeouts = {"connect": self._options.connect_timeout, "read": None, "pool": None}
+        self._extensions: dict[str, object] = {"timeout": timeouts}
         self._proxies = proxies(self._options.proxy, getproxies_environment())
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
-        self._routes: dict[str, _Route] = {}
+        self._transports: dict[str, AiohttpTransport] = {}
+        self._routes: dict[str, tuple[httpx.URL, AiohttpTransport]] = {}
         self._closed = False
 
     async def send(self, request: Request, *, within: float = math.inf) -> Reply:
         """Send once and read the answer, `within` so many seconds (and the options' limit)."""
         started = time.perf_counter()
-        answer: aiohttp.ClientResponse | None = None
+        answer: httpx.Response | None = None
         body = bytearray()
         failure: BaseException | None = None
         limit = asyncio.timeout(min(self._options.total_timeout, within))
         try:
             async with limit:
-                route = self._route(request.url)
-                answer = await route.session.post(
-                    route.url, data=request.body or None, allow_redirects=False, **route.proxy
-                )
+                url, transport = self._route(request.url)
+                outgoing = _Post(url, self._headers, request.body, self._extensions)
+                answer = await transport.handle_async_request(outgoing)
                 await _read(answer, body)
         except Exception as error:
-            failure = error
+            failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
         seconds = time.perf_counter() - started
         if answer is not None:  # the status is known, whatever became of the body
             return Reply(
-                status=answer.status,
+                status=answer.status_code,
                 body=bytes(body[:MAX_BODY]),
                 headers=_headers(answer),
                 seconds=seconds,
@@ -147,8 +157,8 @@ class HttpSender:
     async def close(self) -> None:
         """Close the pool; safe to call twice."""
         self._closed = True
-        for session in self._sessions.values():
-            await session.close()
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def ping(self) -> None:
         """Usable; says nothing about PagerDuty."""
@@ -161,8 +171,8 @@ class HttpSender:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    def _route(self, text: str) -> _Route:
-        """The way there, remembered: there are few of them."""
+    def _route(self, text: str) -> tuple[httpx.URL, AiohttpTransport]:
+        """The parsed URL and the pool that leads there, remembered: there are few of them."""
         known = self._routes.get(text)
         if known is not None:
             return known
@@ -172,26 +182,24 @@ class HttpSender:
         proxy = self._proxies.get(url.scheme, "")
         if proxy and proxy_bypass_environment(url.netloc.decode(), self._proxies):
             proxy = ""
-        route = _Route(str(url), self._session(proxy), _through(proxy))
+        if proxy not in self._transports:
+            self._transports[proxy] = AiohttpTransport(
+                verify=self._context,
+                proxy=httpx.Proxy(proxy) if proxy else None,
+                client=self._session,
+            )
         if len(self._routes) >= _REMEMBERED_URLS:
             self._routes.clear()
-        self._routes[text] = route
-        return route
+        self._routes[text] = (url, self._transports[proxy])
+        return self._routes[text]
 
-    def _session(self, proxy: str) -> aiohttp.ClientSession:
-        if proxy not in self._sessions:
-            self._sessions[proxy] = self._new_session()
-        return self._sessions[proxy]
-
-    def _new_session(self) -> aiohttp.ClientSession:
+    def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._options.max_connections,
                 keepalive_timeout=self._options.keepalive,
                 ssl=self._context,
             ),
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(sock_connect=self._options.connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             # We ask for the plain text; a small answer that unpacks to gigabytes is nobody's.
             auto_decompress=False,
@@ -201,34 +209,25 @@ class HttpSender:
         )
 
 
-def _through(proxy: str) -> dict[str, Any]:
-    """How aiohttp is told of a proxy, whose URL may hold a password."""
-    if not proxy:
-        return {}
-    known = httpx.Proxy(proxy)
-    return {
-        "proxy": str(known.url),
-        "proxy_auth": aiohttp.BasicAuth(*known.auth) if known.auth else None,
-    }
-
-
-def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+def _headers(answer: httpx.Response) -> dict[str, str]:
     """Names in lower case; of a repeated one the values are joined, as HTTP has it."""
     found: dict[str, str] = {}
-    for raw_name, raw_value in answer.raw_headers:
+    for raw_name, raw_value in answer.headers.raw:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
-async def _read(answer: aiohttp.ClientResponse, body: bytearray) -> None:
-    content = answer.content
-    async with answer:
-        if content.is_eof():  # mostly it came with the status
-            body += content.read_nowait(MAX_BODY)
-            return
-        while len(body) < MAX_BODY and not content.at_eof():
-            body += await content.read(_CHUNK)
+async def _read(answer: httpx.Response, body: bytearray) -> None:
+    stream = answer.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    try:
+        async for chunk in stream:
+            body += chunk
+            if len(body) >= MAX_BODY:
+                break
+    finally:
+        await stream.aclose()
 
 
 def _fault(error: BaseException | None) -> str:
