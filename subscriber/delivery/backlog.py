@@ -118,6 +118,11 @@ class Backlog(Generic[T]):
         self._count -= 1
         return [entries.pop(0)[1]]
 
+    def passed(self, stream: str, behind: int) -> None:
+        """A message that is not for us was read, with so many waiting behind it."""
+        if stream in self._behind:
+            self._behind[stream] = behind
+
     def due(self, now: float, *, heard_at: float = 0.0) -> float:
         """Seconds until everything is to be released; 0 or less: now.
 

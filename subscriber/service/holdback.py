@@ -97,6 +97,12 @@ class Holdback(Generic[T]):
             self._watch = asyncio.get_running_loop().create_task(self._wait(), name="holdback")
         return True
 
+    def passed(self, envelope: Envelope) -> None:
+        """Look whether the present was reached with a message that is not for us."""
+        self._backlog.passed(envelope.stream, envelope.pending)
+        if self._backlog.complete:
+            self.release()
+
     def release(self) -> None:
         """Hold nothing back any longer."""
         items = self.withdraw()

@@ -115,6 +115,7 @@ class Pump:
         self._spared: dict[str, int] = {}
         self._turn_began = 0.0
         self._minds_skipped = False
+        self._passed: Held | None = None  # the last of them
 
     async def start(self, *, capacity: int) -> None:
         """Begin to take messages; may be tried again when the source is not there."""
@@ -181,6 +182,7 @@ class Pump:
         if held.redelivered:
             self._came_again += 1
         if self._is_nobodys(held):
+            self._passed = held
             held.ack_nowait()
             if self._minds_skipped:
                 self._observer.note(
@@ -212,6 +214,9 @@ class Pump:
             self._came, again=self._came_again, nobodys=self._nobodys, now=self._turn_began
         )
         self._came = self._came_again = self._nobodys = 0
+        passed, self._passed = self._passed, None
+        if passed is not None and len(self._holdback):
+            self._holdback.passed(passed.envelope)  # the present may begin with what is nobody's
         for rule, count in self._spared.items():
             self._meters.spared(rule, count)
         self._spared.clear()

@@ -18,6 +18,7 @@ from subscriber.service.journal import Journal, set_up
 from subscriber.service.report import Observers, Report
 from subscriber.simulator import SimulatorConfig, parse_fault
 
+NOBODYS = {"specversion": "1.0", "source": "test", "type": "sh.keptn.event.get-sli.triggered"}
 STATE = {"fail": "triggered", "pass": "resolved"}
 
 
@@ -169,6 +170,18 @@ async def test_silence_in_the_middle_releases_what_is_held_back() -> None:
         assert world.stand_in.calls.total == 0
         await world.settle(0.2)
         assert world.stand_in.calls.total == 1
+
+
+async def test_what_is_held_back_waits_for_nothing_when_the_rest_is_not_for_us() -> None:
+    async with small_world(capacity=8) as world:
+        for number in range(300):
+            if number < 150:
+                world.publish(service="a", result="fail")
+            else:
+                world.raw(json.dumps({**NOBODYS, "id": str(number)}).encode())
+        await world.settle(0.0)
+        assert world.stand_in.calls.total == 1
+        assert world.stream.unsettled == 0
 
 
 class Unminding(list[Report]):

@@ -174,7 +174,7 @@ class StreamReader:
         self._rebind = rebind
         self._tell = tell
         self._handler: Handler = lambda held: None
-        self._capacity = self._enough = 0
+        self._capacity = 0
         self._in_hand = 0
         self._asked = 0
         self._arrivals = 0
@@ -202,7 +202,6 @@ class StreamReader:
     async def start(self, handler: Handler, capacity: int) -> None:
         """Make sure of the consumer and begin to pull."""
         self._handler, self._capacity = handler, capacity
-        self._enough = max(1, capacity // 2)
         self._connection.watch(up=self._disturb, down=self._disturb)
         first = start_at(FirstStart.ALL if self.binding.fresh else self._options.first_start)
         try:
@@ -312,9 +311,9 @@ class StreamReader:
 
     def _refill(self) -> None:
         free = self._capacity - self._in_hand - self._asked
-        # Asked while half of the capacity is free, the server need not wait for us, and we need
-        # not ask for every single message.
-        if free < (self._enough if self._asked else 1):
+        # Asked for half of what there is room for while the other half is under way, the server
+        # need not wait for us, and we need not ask for every single message.
+        if free < (max(1, (self._capacity - self._in_hand) // 2) if self._asked else 1):
             return
         if not self._ready or self._stopping or self._client is None:
             return

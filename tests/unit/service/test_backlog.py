@@ -97,6 +97,16 @@ def test_messages_that_are_not_for_us_show_that_reading_goes_on() -> None:
     assert backlog.due(0.25, heard_at=0.2) == pytest.approx(0.2)
 
 
+def test_the_present_may_begin_with_a_message_that_is_not_for_us() -> None:
+    backlog = Backlog[int](room=100)
+    backlog.offer(key("a"), at(1), 1, now=0, behind=200, stream="x")
+    backlog.passed("y", 0)  # of a stream that holds nothing back
+    backlog.passed("x", 3)
+    assert not backlog.complete
+    backlog.passed("x", 0)
+    assert backlog.complete
+
+
 def test_all_streams_must_come_to_their_end() -> None:
     backlog = Backlog[int](room=100)
 
