@@ -89,7 +89,7 @@ types: $(STAMP)  ## strict types
 floors: $(STAMP)  ## the import floors of docs/architecture.md
 	@$(BIN)/lint-imports --no-cache
 
-check: lint types floors test  ## everything CI runs
+check: lint types floors test  ## style, types, floors, tests; .ci/run adds chaos, fuzz, audit, benchmarks' smoke
 
 clean:  ## remove the virtual environment, caches and the embedded server's data
 	rm -rf $(VENV) .state build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
