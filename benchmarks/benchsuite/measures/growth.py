@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+
+import aiohttp
 
 from benchsuite.contestants import EVERYBODY, OURS
 from benchsuite.events import WANTED, all_wanted, stream_past
@@ -16,6 +19,7 @@ from benchsuite.measures.plan import Bench
 from benchsuite.processes import cpu_seconds, memory
 from benchsuite.trial import Runner
 
+_SWEPT = re.compile(r"ledger_scan_timestamp_seconds [1-9]")
 _SWEEP_LIMIT = 60.0
 """Seconds; a sweep that takes longer is shown as unfinished, with what it has cost so far."""
 
@@ -92,23 +96,21 @@ async def _sweep(runner: Runner, bucket: str) -> dict[str, Any]:
     child = runner.launch(EVERYBODY[OURS], job)
     try:
         await asyncio.sleep(4.0)  # started; the sweep comes 5 to 10 s after the start
-        child.check()
-        idle = memory(child.pid)[0]
-        before = last = cpu_seconds(child.pid)
-        quiet, deadline = 0, time.monotonic() + _SWEEP_LIMIT
-        await asyncio.sleep(7.0)
-        while quiet < 3 and time.monotonic() < deadline:
-            await asyncio.sleep(1.0)
-            child.check()
-            now = cpu_seconds(child.pid)
-            quiet = quiet + 1 if now - last < 0.05 else 0
-            last = now
+        idle, before = memory(child.pid)[0], cpu_seconds(child.pid)
+        finished, deadline = False, time.monotonic() + _SWEEP_LIMIT
+        async with aiohttp.ClientSession() as client:
+            while not finished and time.monotonic() < deadline:
+                await asyncio.sleep(1.0)
+                child.check()
+                async with client.get(f"http://127.0.0.1:{job.port}/metrics") as answer:
+                    finished = _SWEPT.search(await answer.text()) is not None
+        spent = cpu_seconds(child.pid) - before
         after, peak = memory(child.pid)
     finally:
         child.end()
     return {
-        "finished": quiet >= 3,
-        "cpu_seconds": round(last - before, 2),
+        "finished": finished,
+        "cpu_seconds": round(spent, 2),
         "before_mb": round(idle, 1),
         "after_mb": round(after, 1),
         "peak_mb": round(peak, 1),
