@@ -28,11 +28,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 
 from subscriber.delivery.deadletter import PREFIX
 from subscriber.model import Envelope
+from subscriber.model.value import value
 
 HEADER = f"{PREFIX}Replay"
 MESSAGE_ID = "Nats-Msg-Id"
@@ -41,7 +41,7 @@ _FORM = re.compile(r"([1-9][0-9]{0,18})-([1-9][0-9]{0,18})-([1-9][0-9]{0,17})-([
 _MICROSECOND = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where and when a message first came in; see `model.Envelope` for the three."""
 

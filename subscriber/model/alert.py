@@ -8,10 +8,11 @@ only place that changes an entry, by the rules written there and in docs/deliver
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from subscriber.model.intent import Position
+from subscriber.model.value import value
 
 
 class AlertState(StrEnum):
@@ -23,7 +24,7 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@value(frozen=True, slots=True, kw_only=True, order=True)
 class AlertKey:
     """PagerDuty scopes a dedup key by routing key; we scope it by service name."""
 
@@ -31,7 +32,7 @@ class AlertKey:
     dedup_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Somebody may be sending what `position` asks, until `expires_at` (seconds since 1970).
 
@@ -43,7 +44,7 @@ class Claim:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Doubt:
     """A request whose end nobody knows: it may have arrived, or may arrive before `until`.
 
@@ -56,7 +57,7 @@ class Doubt:
     until: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """A newer event has been heard and waits for its turn; older ones hold back until `until`."""
 
@@ -64,7 +65,7 @@ class Waiting:
     until: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A ledger entry; `Alert(key=key)` is the entry of a key never seen.
 

@@ -20,13 +20,13 @@ key enters behind Send, in the driver; nothing here knows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from subscriber.model.alert import Alert, AlertKey
 from subscriber.model.intent import Intent, Position
 from subscriber.model.reason import Reason
+from subscriber.model.value import value
 
 
 class VerdictKind(StrEnum):
@@ -37,7 +37,7 @@ class VerdictKind(StrEnum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One exchange, judged.
 
@@ -60,7 +60,7 @@ class Verdict:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Load:
     """Read a ledger entry.
 
@@ -74,7 +74,7 @@ class Load:
     guess: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Save:
     """Write a ledger entry if it still has `revision` (0: if there is none)."""
 
@@ -82,7 +82,7 @@ class Save:
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Send:
     """Tell PagerDuty.
 
@@ -97,7 +97,7 @@ class Send:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Recall:
     """Render again what an earlier event asked of this key.
 
@@ -110,7 +110,7 @@ class Recall:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Permit:
     """Spend one call of a service's allowance; `urgent` (a trigger) may use the reserve."""
 
@@ -118,12 +118,12 @@ class Permit:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Now:
     """Ask for the time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Pause:
     """Wait, keeping the message in hand (the driver keeps telling NATS so)."""
 

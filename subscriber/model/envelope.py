@@ -6,10 +6,12 @@ This module does not know CloudEvents; `cloudevent.decode` reads the bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from subscriber.model.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One message as it arrived.
 

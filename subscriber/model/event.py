@@ -7,13 +7,15 @@ trusts the types below. `document()` is the value a template sees as `.`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from subscriber.model.value import value
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Event:
     """One CloudEvent (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md).
 

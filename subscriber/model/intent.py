@@ -7,10 +7,11 @@ very end. So an Intent may be logged, stored in a dead letter and shown on a pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from subscriber.model.event import Json
+from subscriber.model.value import value
 
 
 class Action(StrEnum):
@@ -22,7 +23,7 @@ class Action(StrEnum):
     CHANGE = "change"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@value(frozen=True, slots=True, kw_only=True, order=True)
 class Position:
     """Where an intent stands in the order of events: newest wins per key.
 
@@ -37,7 +38,7 @@ class Position:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One thing to say to PagerDuty.
 

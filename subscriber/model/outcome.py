@@ -5,11 +5,11 @@ Every event ends in exactly one final kind; `DEFERRED` is the only kind that com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from subscriber.model.intent import Intent
 from subscriber.model.reason import Reason
+from subscriber.model.value import value
 
 
 class OutcomeKind(StrEnum):
@@ -23,7 +23,7 @@ class OutcomeKind(StrEnum):
     DEFERRED = "deferred"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One end.
 

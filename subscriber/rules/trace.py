@@ -5,12 +5,13 @@ Rules: a trace is complete; it names its reason, whatever the rule made of the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from subscriber.model import Intent, Problem, Reason
+from subscriber.model.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """Where and when an event came in; gives intents their place in the order.
 
@@ -24,7 +25,7 @@ class Arrival:
     received_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Trace:
     """What one rule made of one event, to the end.
 
