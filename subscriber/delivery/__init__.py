@@ -15,7 +15,7 @@ from subscriber.delivery.flow import deliver, mend
 from subscriber.delivery.lanes import Lanes
 from subscriber.delivery.policy import OnStale, Policy
 from subscriber.delivery.rate import Allowance
-from subscriber.delivery.replay import Origin, origin_of, replay_headers
+from subscriber.delivery.replay import origin_of, replay_headers
 from subscriber.delivery.run import Flow
 from subscriber.delivery.settle import SETTLEMENT_OF, Settlement, SettlementKind, settle
 
@@ -26,7 +26,6 @@ __all__ = [
     "Flow",
     "Lanes",
     "OnStale",
-    "Origin",
     "Policy",
     "Settlement",
     "SettlementKind",

@@ -31,8 +31,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from subscriber.delivery.deadletter import PREFIX
-from subscriber.model import Envelope
-from subscriber.model.value import value
+from subscriber.model import Arrival, Envelope
 
 HEADER = f"{PREFIX}Replay"
 MESSAGE_ID = "Nats-Msg-Id"
@@ -41,23 +40,15 @@ _FORM = re.compile(r"([1-9][0-9]{0,18})-([1-9][0-9]{0,18})-([1-9][0-9]{0,17})-([
 _MICROSECOND = 1_000_000
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where and when a message first came in; see `model.Envelope` for the three."""
-
-    epoch: int
-    sequence: int
-    received_at: float
-
-
-def origin_of(envelope: Envelope) -> Origin:
+def origin_of(envelope: Envelope) -> Arrival:
     """The first place of a replayed message; of any other message its own."""
-    own = Origin(
+    own = Arrival(
         epoch=envelope.stream_epoch,
         sequence=envelope.sequence,
         received_at=envelope.received_at,
     )
-    form = _FORM.fullmatch(envelope.headers.get(HEADER, ""))
+    given = envelope.headers.get(HEADER)
+    form = _FORM.fullmatch(given) if given else None
     if form is None:
         return own
     epoch, sequence, microseconds = (int(text) for text in form.groups()[:3])
@@ -65,7 +56,7 @@ def origin_of(envelope: Envelope) -> Origin:
         return own
     if form[4] != _mark(envelope, epoch, sequence, microseconds):
         return own
-    return Origin(
+    return Arrival(
         epoch=epoch,
         sequence=sequence,
         received_at=min(microseconds / _MICROSECOND, own.received_at),

@@ -1,6 +1,7 @@
 """The nouns everything else is said in: frozen, slotted, keyword-only; standard library only."""
 
 from subscriber.model.alert import Alert, AlertKey, AlertState, Claim, Doubt, Waiting
+from subscriber.model.arrival import Arrival
 from subscriber.model.effect import (
     Effect,
     Load,
@@ -25,6 +26,7 @@ __all__ = [
     "Alert",
     "AlertKey",
     "AlertState",
+    "Arrival",
     "Claim",
     "Doubt",
     "Effect",

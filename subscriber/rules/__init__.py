@@ -2,11 +2,10 @@
 
 from subscriber.rules.compose import Outline, explain, outline, plan
 from subscriber.rules.ruleset import DEFAULT_SERVICE, RuleSet, RuleSource, compile_rules
-from subscriber.rules.trace import Arrival, Trace
+from subscriber.rules.trace import Trace
 
 __all__ = [
     "DEFAULT_SERVICE",
-    "Arrival",
     "Outline",
     "RuleSet",
     "RuleSource",

@@ -12,10 +12,10 @@ broken template must not silence an alarm.
 
 from __future__ import annotations
 
-from subscriber.model import Event, Intent, Json, Reason, excerpt
+from subscriber.model import Arrival, Event, Intent, Json, Reason, excerpt
 from subscriber.rules.draft import Draft
 from subscriber.rules.ruleset import Rule, RuleSet
-from subscriber.rules.trace import Arrival, Trace
+from subscriber.rules.trace import Trace
 
 
 class Outline:

@@ -13,10 +13,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from subscriber.config import nearest
-from subscriber.model import Action, Event, Intent, Json, Position, Problem, Reason, excerpt
+from subscriber.model import (
+    Action,
+    Arrival,
+    Event,
+    Intent,
+    Json,
+    Position,
+    Problem,
+    Reason,
+    excerpt,
+)
 from subscriber.pagerduty import DOCUMENT_FIELDS, Normalised, normalise, normalise_dedup_key
 from subscriber.rules.ruleset import DEFAULT_SERVICE, Rule, RuleSet
-from subscriber.rules.trace import Arrival, Trace
+from subscriber.rules.trace import Trace
 
 T = TypeVar("T")
 _ACTIONS = {action.value: action for action in Action}

@@ -1,4 +1,4 @@
-"""Where an event came in, and what a rule made of it.
+"""What a rule made of an event.
 
 Rules: a trace is complete; it names its reason, whatever the rule made of the event.
 """
@@ -9,20 +9,6 @@ from dataclasses import field
 
 from subscriber.model import Intent, Problem, Reason
 from subscriber.model.value import value
-
-
-@value(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """Where and when an event came in; gives intents their place in the order.
-
-    Attributes:
-        epoch, sequence: see `Position`.
-        received_at: seconds since 1970; stands in for an event without a time.
-    """
-
-    epoch: int = 0
-    sequence: int = 0
-    received_at: float = 0.0
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,9 @@ from typing import Any
 
 from subscriber.cloudevent import decode
 from subscriber.config import nearest
-from subscriber.model import Envelope, Event, Problem, Reason
+from subscriber.model import Arrival, Envelope, Event, Problem, Reason
 from subscriber.ports.files import read_text
-from subscriber.rules import Arrival, RuleSet, RuleSource, Trace, explain
+from subscriber.rules import RuleSet, RuleSource, Trace, explain
 from subscriber.service.keyless import keyless
 
 EVENT = ".event.json"

@@ -15,6 +15,7 @@ from subscriber.delivery import Flow, Lanes, Policy, deliver, key_of, mend
 from subscriber.model import (
     Alert,
     AlertKey,
+    Arrival,
     Effect,
     Envelope,
     Event,
@@ -34,7 +35,7 @@ from subscriber.model import (
 )
 from subscriber.pagerduty import is_about_the_key, judge, request_for
 from subscriber.ports.interfaces import Clock, History, Ledger, PortUnavailable, Sender
-from subscriber.rules import Arrival, RuleSet, outline
+from subscriber.rules import RuleSet, outline
 from subscriber.service.book import Book
 from subscriber.service.meters import Meters
 

@@ -18,11 +18,12 @@ from enum import StrEnum
 
 from subscriber.cloudevent import decode_each
 from subscriber.cloudevent.peek import peek_type
-from subscriber.delivery import Origin, Policy, key_of, origin_of
+from subscriber.delivery import Policy, key_of, origin_of
 from subscriber.model import (
     Action,
     AlertKey,
     AlertState,
+    Arrival,
     Envelope,
     Event,
     Intent,
@@ -30,7 +31,7 @@ from subscriber.model import (
     Problem,
     Reason,
 )
-from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.rules import RuleSet, plan
 from subscriber.service.dryworld import DryWorld, Known
 
 KEYS = 50_000
@@ -143,17 +144,14 @@ class DryRun:
         """What would become of an event; one finding at least."""
         if isinstance(event, Problem):
             return [_dead(event)]
-        origin = origin_of(envelope)
-        arrival = Arrival(
-            epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
-        )
+        arrival = origin_of(envelope)
         traces = plan(self.rules, event, arrival)
         if not traces:
             return [Finding(decision=Decision.SKIP, reason=Reason.NO_RULE_MATCHED)]
         findings = []
         for trace in traces:
             if trace.intent is not None:
-                findings.append(self._said(trace.intent, origin, trace.problem))
+                findings.append(self._said(trace.intent, arrival, trace.problem))
             elif trace.problem is not None:
                 findings.append(_dead(trace.problem, trace.rule))
             else:
@@ -169,8 +167,8 @@ class DryRun:
 
     # -- the conversation ------------------------------------------------------------------------
 
-    def _said(self, intent: Intent, origin: Origin, problem: Problem | None) -> Finding:
-        now = origin.received_at
+    def _said(self, intent: Intent, arrival: Arrival, problem: Problem | None) -> Finding:
+        now = arrival.received_at
         world = DryWorld(self._table(intent), now)
         before = world.load(key_of(intent))[0].state
         outcome = world.converse(intent, self._policy, owner="dry")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from subscriber.model import Action, Event, Problem, Reason
-from subscriber.rules import Arrival, RuleSet, RuleSource, Trace, explain
+from subscriber.model import Action, Arrival, Event, Problem, Reason
+from subscriber.rules import RuleSet, RuleSource, Trace, explain
 from subscriber.rules.looked import looked_at
 from subscriber.service.keyless import Keyless, keyless
 

@@ -31,7 +31,7 @@ from subscriber.model import (
 )
 from subscriber.ports.interfaces import Clock, DeadLetters, Held, PortUnavailable, Source
 from subscriber.ports.tracing import NoTracing, Tracing
-from subscriber.rules import Arrival, Outline, Trace, outline
+from subscriber.rules import Outline, Trace, outline
 from subscriber.service.book import Book
 from subscriber.service.ending import Ending, Work
 from subscriber.service.hand import Hand, weight_of
@@ -234,10 +234,7 @@ class Pump:
     def _read(self, work: Work) -> list[_Part]:
         """What the message asks for; of what it does not ask for the report is written."""
         envelope = work.envelope
-        origin = origin_of(envelope)  # a replayed dead letter keeps its first place
-        arrival = Arrival(
-            epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
-        )
+        arrival = origin_of(envelope)  # a replayed dead letter keeps its first place
         is_backlog = self._holdback.concerns(envelope)
         parts: list[_Part] = []
         for result in decode_each(envelope, size_limit=self._size_limit):

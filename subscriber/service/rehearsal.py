@@ -24,7 +24,7 @@ from subscriber.model import (
     Reason,
 )
 from subscriber.ports.interfaces import Clock, Ledger
-from subscriber.rules import Arrival, RuleSet, plan
+from subscriber.rules import RuleSet, plan
 from subscriber.service.dryworld import DryWorld, Known
 
 
@@ -64,10 +64,7 @@ class Rehearsal:
         Args:
             envelope: with the headers that it would be published with.
         """
-        origin = origin_of(envelope)
-        arrival = Arrival(
-            epoch=origin.epoch, sequence=origin.sequence, received_at=origin.received_at
-        )
+        arrival = origin_of(envelope)
         for result in decode_each(envelope, size_limit=self._size_limit):
             if isinstance(result, Problem):
                 yield Expected(outcome=_dead(result))

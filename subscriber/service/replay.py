@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from subscriber.delivery import Origin, origin_of, replay_headers
+from subscriber.delivery import origin_of, replay_headers
 from subscriber.delivery.deadletter import PREFIX
-from subscriber.model import Envelope, Problem, Reason, excerpt
+from subscriber.model import Arrival, Envelope, Problem, Reason, excerpt
 from subscriber.ports.interfaces import DeadLetters, History, Publisher
 from subscriber.ports.nats.letters import CUT_DATA, TRIMMED_HEADERS
 from subscriber.ports.subjects import covers
@@ -73,7 +73,7 @@ class Selection:
 class Batch:
     """The letters of one message, by number, and the message's first place."""
 
-    origin: Origin
+    origin: Arrival
     numbers: tuple[int, ...]
 
 
@@ -204,7 +204,7 @@ class Batches:
     """Gathers letters into messages; keeps numbers and places, no payloads."""
 
     _found: dict[tuple[object, ...], list[int]] = field(default_factory=dict)
-    _origins: dict[tuple[object, ...], Origin] = field(default_factory=dict)
+    _origins: dict[tuple[object, ...], Arrival] = field(default_factory=dict)
 
     def add(self, letter: Letter) -> None:
         """Take a letter in."""

@@ -21,8 +21,8 @@ from subscriber.config.looseobject import replaced, take_apart
 from subscriber.config.webhook_drafts import Drafts, NoteKind
 from subscriber.config.webhook_rules import drafted
 from subscriber.config.webhook_text import written
-from subscriber.model import Envelope, Problem
-from subscriber.rules import Arrival, plan
+from subscriber.model import Arrival, Envelope, Problem
+from subscriber.rules import plan
 from subscriber.service.keyless import keyless
 from subscriber.service.rulebook import load_rules
 from subscriber.service.samples import choose, fresh

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscriber.delivery import Origin, origin_of, replay_headers
+from subscriber.delivery import origin_of, replay_headers
 from subscriber.delivery.replay import HEADER, MESSAGE_ID
-from subscriber.model import Envelope
+from subscriber.model import Arrival, Envelope
 
 FIRST = Envelope(
     subject="sh.keptn.event.x",
@@ -21,7 +21,7 @@ FIRST = Envelope(
     sequence=17,
     received_at=1_700_000_100.123456,
 )
-PLACE = Origin(epoch=FIRST.stream_epoch, sequence=FIRST.sequence, received_at=FIRST.received_at)
+PLACE = Arrival(epoch=FIRST.stream_epoch, sequence=FIRST.sequence, received_at=FIRST.received_at)
 
 
 def again(first: Envelope = FIRST, **changes: object) -> Envelope:
@@ -30,8 +30,8 @@ def again(first: Envelope = FIRST, **changes: object) -> Envelope:
     return replace(first, headers=replay_headers(first, letter="3/then"), **changes)
 
 
-def own(envelope: Envelope) -> Origin:
-    return Origin(
+def own(envelope: Envelope) -> Arrival:
+    return Arrival(
         epoch=envelope.stream_epoch,
         sequence=envelope.sequence,
         received_at=envelope.received_at,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from subscriber.config import ConfigError, RuleSpec, load_config
-from subscriber.model import Action, Event, Intent, Position, Reason
-from subscriber.rules import Arrival, RuleSet, RuleSource, Trace, compile_rules, explain, plan
+from subscriber.model import Action, Arrival, Event, Intent, Position, Reason
+from subscriber.rules import RuleSet, RuleSource, Trace, compile_rules, explain, plan
 
 ARRIVAL = Arrival(epoch=7, sequence=42, received_at=1_700_000_000.0)
 EVENT = Event(

@@ -6,8 +6,8 @@ import pytest
 
 from subscriber.config import RuleSpec
 from subscriber.delivery import key_of
-from subscriber.model import Action, Event, Reason
-from subscriber.rules import Arrival, Outline, RuleSource, compile_rules, outline, plan
+from subscriber.model import Action, Arrival, Event, Reason
+from subscriber.rules import Outline, RuleSource, compile_rules, outline, plan
 
 ARRIVAL = Arrival(epoch=7, sequence=42, received_at=1_700_000_000.0)
 EVENT = Event(id="1", source="s", type="t", data={"a": "x", "deep": {"b": "y"}})

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from subscriber.cli.app import app
 from subscriber.cloudevent import decode
 from subscriber.config import load_config
-from subscriber.model import Action, Envelope, Problem
-from subscriber.rules import Arrival, plan
+from subscriber.model import Action, Arrival, Envelope, Problem
+from subscriber.rules import plan
 from subscriber.service.rulebook import load_rules
 from subscriber.service.samples import choose, fresh, samples
 
