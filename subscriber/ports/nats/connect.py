@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -256,13 +256,13 @@ class NatsConnection:
             raise PortUnavailable("NATS: not connected")
         await self._exchange.ask_all(subject, payload, self.options.request_timeout, gather)
 
-    async def request_plain(self, subject: bytes, payload: bytes, block: bytes) -> Answer:
+    def request_plain(self, subject: bytes, payload: bytes, block: bytes) -> Awaitable[Answer]:
         """The same for a subject and a header block of our own making; see `Exchange.ask_plain`."""
         if self._exchange is None:
             raise PortUnavailable("NATS: not connected")
         if len(payload) + len(block) > self.client.max_payload:
             self.check_size(payload + block, None)
-        return await self._exchange.ask_plain(subject, payload, block, self.options.request_timeout)
+        return self._exchange.ask_plain(subject, payload, block, self.options.request_timeout)
 
     async def api(
         self, subject: str, body: Mapping[str, object] | None = None, *, within: float = 0.0

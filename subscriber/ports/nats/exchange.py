@@ -11,6 +11,7 @@ This module does not know JetStream beyond the ``Status`` header of a reply.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -102,7 +103,8 @@ class Exchange:
     """The open requests of one client.
 
     One timer serves them all: nearly every request is answered long before its time, and one timer
-    each cost as much as the answer's way in.
+    each cost as much as the answer's way in. A request whose asker has gone stays until it is
+    answered or its time is up.
     """
 
     def __init__(self, client: WireClient) -> None:
@@ -112,6 +114,7 @@ class Exchange:
         self._count = 0
         self._open: dict[bytes, _Open] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = math.inf
 
     async def open(self) -> None:
         """Subscribe the inbox; call once, when the client is connected."""
@@ -137,23 +140,20 @@ class Exchange:
         """
         await self._ask(subject, payload, None, within, gather)
 
-    async def ask_plain(
+    def ask_plain(
         self, subject: bytes, payload: bytes, block: bytes, within: float
-    ) -> Answer:
+    ) -> asyncio.Future[Answer]:
         """The same for a subject and a header block that the caller vouches for.
 
-        Nothing is checked or waited for on the way out: a third of the CPU time of `ask`.
+        Nothing is checked or waited for on the way out, and no coroutine stands between the caller
+        and the reply: a quarter of the CPU time of `ask`. Await what it returns at once.
         """
         token, future = self._expect(subject, within)
-        try:
-            reply = self._prefix + token
-            self._client.write(
-                b"HPUB %b %b %d %d\r\n%b%b\r\n"
-                % (subject, reply, len(block), len(block) + len(payload), block, payload)
-            )
-            return await future
-        finally:
-            self._forget(token, future)
+        self._client.write(
+            b"HPUB %b %b%b %d %d\r\n%b%b\r\n"
+            % (subject, self._prefix, token, len(block), len(block) + len(payload), block, payload)
+        )
+        return future
 
     async def _ask(
         self,
@@ -174,7 +174,9 @@ class Exchange:
                 )
             return await future
         finally:
-            self._forget(token, future)
+            self._open.pop(token, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # mark it as seen: publish may have raised first
 
     def fail_all(self, text: str) -> None:
         """End every open request: the connection is gone, what became of them is unknown."""
@@ -199,43 +201,43 @@ class Exchange:
         future: asyncio.Future[Answer] = loop.create_future()
         deadline = loop.time() + within
         self._open[token] = _Open(future, subject, deadline, within, gather)
-        if self._timer is None or deadline < self._timer.when():
+        if deadline < self._wakes_at:
             self._expire_at(deadline)
         return token, future
 
-    def _forget(self, token: bytes, future: asyncio.Future[Answer]) -> None:
-        self._open.pop(token, None)
-        if future.done() and not future.cancelled():
-            future.exception()  # mark it as seen: publish may have raised first
-
     def _answered(self, subject: bytes, _reply: bytes, data: bytes, block: bytes) -> None:
-        one = self._open.get(subject[len(self._prefix) :])
-        if one is None or one.future.done():
+        token = subject[len(self._prefix) :]
+        one = self._open.get(token)
+        if one is None:
             return
-        answer = Answer(data, block)
-        if one.gather is None or one.gather(answer):
+        if not one.future.done():
+            answer = Answer(data, block)
+            if one.gather is not None and not one.gather(answer):
+                one.deadline = asyncio.get_running_loop().time() + one.within
+                return
             one.future.set_result(answer)
-        else:
-            one.deadline = asyncio.get_running_loop().time() + one.within
+        del self._open[token]
 
     def _expire_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(when, self._expire)
+        self._wakes_at = when
 
     def _expire(self) -> None:
-        """End what has waited too long, and come back for what has not."""
-        self._timer = None
+        """End what has waited too long, forget what has ended, come back for what has not."""
+        self._timer, self._wakes_at = None, math.inf
         now = asyncio.get_running_loop().time()
-        waiting = [one for one in self._open.values() if not one.future.done()]
-        for one in waiting:
-            if one.deadline <= now:
+        for token, one in list(self._open.items()):
+            if one.deadline <= now and not one.future.done():
                 one.future.set_exception(
                     PortUnavailable(f"NATS: no answer to {one.name} within {one.within:g} s")
                 )
-        still = [one.deadline for one in waiting if one.deadline > now]
-        if still:
-            self._expire_at(max(min(still), now + _TIMER_STEP))
+            if one.future.done():
+                del self._open[token]
+        if self._open:
+            nearest = min(one.deadline for one in self._open.values())
+            self._expire_at(max(nearest, now + _TIMER_STEP))
 
 
 def permission_problem(subject: str) -> Problem:

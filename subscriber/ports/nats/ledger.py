@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -29,7 +29,7 @@ from subscriber.model.alert import Doubt
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats import bulk
 from subscriber.ports.nats.connect import ApiError, NatsConnection, decoded
-from subscriber.ports.nats.exchange import NO_RESPONDERS
+from subscriber.ports.nats.exchange import NO_RESPONDERS, Answer
 from subscriber.ports.nats.options import StorageKind
 from subscriber.ports.nats.provision import ensure_stream
 from subscriber.ports.nats.stored import Stored, read_last_direct, read_leader
@@ -139,7 +139,11 @@ class NatsLedger:
         subject = self._subject(alert.key)
         for attempt in range(1, _TRIES + 1):
             try:
-                new = await self._put(subject, value, revision)
+                new = self._written(
+                    await self._connection.request_plain(
+                        subject.encode(), value, _EXPECTED % revision
+                    )
+                )
             except PortUnavailable:
                 if attempt == _TRIES or not self._connection.connected:
                     raise
@@ -196,15 +200,16 @@ class NatsLedger:
             return Alert(key=key, doubt=Doubt(position=Position(), until=0.0)), stored.sequence
         return entry.alert, stored.sequence
 
-    async def _put(self, subject: str, value: bytes, revision: int) -> int | None:
-        block = _EXPECTED % revision
-        reply = await self._connection.request_plain(subject.encode(), value, block)
+    def _written(self, reply: Answer) -> int | None:
+        """The new revision; None when the entry had another one than we expected."""
+        try:
+            sequence = _decode_ack(reply.data).seq
+        except msgspec.MsgspecError:
+            sequence = 0
+        if sequence:
+            return sequence
         if reply.headers.get("Status") == NO_RESPONDERS:
             raise PortUnavailable(f"NATS: nobody answers for the bucket {self._options.bucket}")
-        with suppress(msgspec.MsgspecError):
-            sequence = _decode_ack(reply.data).seq
-            if sequence:
-                return sequence
         try:
             return int(decoded(reply.data)["seq"])
         except ApiError as error:
