@@ -100,7 +100,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def _decoded(text: str, limit: int) -> Iterator[Event | Problem]:
+def _decoded(text: str, limit: int) -> tuple[Event | Problem, ...]:
     from subscriber.cloudevent import decode_each  # noqa: PLC0415
     from subscriber.model import Envelope  # noqa: PLC0415
 

@@ -78,7 +78,8 @@ def build_event(
             LONE_SURROGATE, TOO_LARGE or UNSUPPORTED_SPECVERSION; and what `payload` raises.
     """
     _check_required(attributes, where)
-    specversion = _text(attributes["specversion"], f"{where}specversion")
+    given = attributes["specversion"]
+    specversion = given if given == "1.0" else _text(given, f"{where}specversion")
     if specversion not in SPECVERSIONS:
         raise Problem(
             Reason.UNSUPPORTED_SPECVERSION,
@@ -90,17 +91,28 @@ def build_event(
     core: dict[str, str] = {}
     extensions: dict[str, str | int | bool] = {}
     for name, value in attributes.items():
+        # Nearly every attribute is plain text under a plain name, and needs no closer look.
+        if (
+            type(value) is str
+            and 0 < len(value) <= LONGEST
+            and value.isascii()
+            and value.isprintable()
+        ):
+            if name in _CORE:
+                core[name] = value
+                continue
+            if is_current and name.isalnum() and name.islower() and name.isascii():
+                if name not in _NOT_ATTRIBUTES:
+                    extensions[name] = value
+                continue
         if value is None or name in _NOT_ATTRIBUTES:
             continue
-        # Nearly every attribute is plain text under a plain name: a third of the time.
-        plain = type(value) is str and _is_plain(value)
         if name in _CORE:
-            core[name] = value if plain else _text(value, where + name)  # type: ignore[assignment]
-        elif plain and name.islower() and name.isalnum() and name.isascii() and is_current:
-            extensions[name] = value  # type: ignore[assignment]
+            core[name] = _text(value, where + name)
         elif not _read_elsewhere(name, value, specversion):
             extensions[attribute_name(name, where)] = _extension(value, where + excerpt_key(name))
-    _open_extensions(attributes.get("extensions"), extensions, where)
+    if "extensions" in attributes:
+        _open_extensions(attributes["extensions"], extensions, where)
     if len(core) + len(extensions) > MOST:
         raise Problem(
             Reason.TOO_LARGE,
@@ -128,11 +140,6 @@ def build_event(
     )
 
 
-def _is_plain(value: str) -> bool:
-    """Whether a text needs no closer look, wherever it stands."""
-    return 0 < len(value) <= LONGEST and value.isascii() and value.isprintable()
-
-
 def _read_elsewhere(name: str, value: Json, specversion: str) -> bool:
     if name == "extensions":
         return isinstance(value, dict)
@@ -140,9 +147,10 @@ def _read_elsewhere(name: str, value: Json, specversion: str) -> bool:
 
 
 def _check_required(attributes: Mapping[str, Json], where: str) -> None:
-    missing = [name for name in REQUIRED if attributes.get(name) is None]
-    if not missing:
+    get = attributes.get
+    if None not in (get("specversion"), get("id"), get("source"), get("type")):
         return
+    missing = [name for name in REQUIRED if get(name) is None]
     if "specversion" in missing and "cloudEventsVersion" in attributes:
         raise Problem(
             Reason.UNSUPPORTED_SPECVERSION,

@@ -21,8 +21,8 @@ result, so a bad one never takes the good ones along.
 
 The cloudevents SDK is not used for reading: 2.2.0 invents a missing id, specversion and time,
 accepts NaN, duplicate keys, nested extensions and broken base64, and fails on legal null
-attributes. It is used for writing, in `encode`. An event of 2 kB takes about 20 us here (the SDK
-14, unchecked); `peek_type` takes 3.
+attributes. It is used for writing, in `encode`. An event of 2 kB takes about 15 us here (the SDK
+14, unchecked); `peek_type` takes 4.
 
 This module does not know rules; data of an unexpected type is theirs to judge.
 """
@@ -66,45 +66,45 @@ def decode(envelope: Envelope, *, size_limit: int = SIZE_LIMIT) -> tuple[Event, 
     return tuple(events)
 
 
-def decode_each(envelope: Envelope, *, size_limit: int = SIZE_LIMIT) -> Iterator[Event | Problem]:
+def decode_each(envelope: Envelope, *, size_limit: int = SIZE_LIMIT) -> tuple[Event | Problem, ...]:
     """One result per event, in the order of the message; never raises.
 
     A message that cannot be read at all gives a single Problem. In a batch, `Event.index` and the
     ``[index]`` at the beginning of `Problem.where` say which member it is.
     """
     try:
-        yield from _read(envelope, size_limit)
+        return _read(envelope, size_limit)
     except Problem as problem:
-        yield problem
+        return (problem,)
 
 
-def _read(envelope: Envelope, size_limit: int) -> Iterator[Event | Problem]:
+def _read(envelope: Envelope, size_limit: int) -> tuple[Event | Problem, ...]:
     if len(envelope.data) > size_limit:
         raise Problem(
             Reason.TOO_LARGE,
             f"the message has {len(envelope.data)} bytes, the limit is {size_limit}",
             hint="raise the limit, or send large values by reference",
         )
-    headers = fold(envelope.headers) if envelope.headers else {}
+    if not envelope.headers:  # as Keptn sends them
+        return (_structured(_body(envelope), explicit=False),)
+    headers = fold(envelope.headers)
     content_type = headers.get("content-type", "").split(";", 1)[0].rstrip().lower()
     if content_type == BATCH:
-        yield from _batch(_body(envelope))
-    elif content_type in _STRUCTURED_TYPES:
+        return tuple(_batch(_body(envelope)))
+    if content_type in _STRUCTURED_TYPES:
         if f"{PREFIX}specversion" in headers and not _shows_event(envelope.data):
-            yield _binary(headers, envelope.data)
-        else:
-            yield _structured(_body(envelope), explicit=True)
-    elif content_type.startswith("application/cloudevents"):
+            return (_binary(headers, envelope.data),)
+        return (_structured(_body(envelope), explicit=True),)
+    if content_type.startswith("application/cloudevents"):
         raise Problem(
             Reason.INVALID_ENCODING,
             f"the event format {excerpt(content_type, 60)} is not understood",
             where="Content-Type",
             hint=f"send {STRUCTURED}, {BATCH} or binary mode",
         )
-    elif f"{PREFIX}specversion" in headers:
-        yield _binary(headers, envelope.data)
-    else:
-        yield _sniffed(headers, envelope)
+    if f"{PREFIX}specversion" in headers:
+        return (_binary(headers, envelope.data),)
+    return (_sniffed(headers, envelope),)
 
 
 def _body(envelope: Envelope) -> Json:
@@ -147,11 +147,7 @@ def _structured(body: Json, *, explicit: bool, where: str = "", index: int = 0) 
         )
     if is_bare(body):
         body = wrap(body)
-    elif (
-        not explicit
-        and "cloudEventsVersion" not in body
-        and not any(name in body for name in REQUIRED)
-    ):
+    elif not explicit and "cloudEventsVersion" not in body and body.keys().isdisjoint(REQUIRED):
         raise Problem(
             Reason.NOT_A_CLOUDEVENT,
             "the object has none of specversion, id, source and type",

@@ -10,7 +10,7 @@ This module does not know the clock.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from subscriber.model import Problem, Reason, excerpt
 
@@ -33,26 +33,25 @@ def instant(text: str, where: str = "time") -> float | None:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise _invalid(text, where, "not an RFC 3339 date and time")
-    leap = match[2] == "60"
+    _, second, fraction, sign, hours, minutes = match.groups()
+    leap = second == "60"
     try:
         # The grammar leaves nothing but the calendar to check, and that is quick in one piece.
         local = datetime.fromisoformat(f"{text[:17]}59" if leap else text[:19])
     except ValueError:
         raise _invalid(text, where, "no such date in the calendar") from None
-    offset = timedelta(0)
-    if match[4]:
-        offset = timedelta(hours=int(match[5]), minutes=int(match[6]))
-        if match[4] == "-":
-            offset = -offset
-    # Plain arithmetic: `local - offset` as a datetime would leave the years 1 to 9999.
-    seconds = (local - _EPOCH - offset).total_seconds()
+    # Plain arithmetic: the offset applied to `local` would leave the years 1 to 9999.
+    seconds = (local - _EPOCH).total_seconds()
+    if sign:
+        offset = int(hours) * 3600.0 + int(minutes) * 60.0
+        seconds += offset if sign == "-" else -offset
     if leap:
         if seconds % 86400 != 86399:
             raise _invalid(text, where, "a leap second ends a day in UTC")
         seconds += 1
-    if seconds == _GO_ZERO and not match[3]:
-        return None
-    return seconds + float(f"0{match[3]}" if match[3] else 0)
+    if fraction:
+        return seconds + float(f"0{fraction}")
+    return None if seconds == _GO_ZERO else seconds
 
 
 def _invalid(text: str, where: str, message: str) -> Problem:

@@ -109,7 +109,7 @@ class Finding:
 
 def read(
     envelope: Envelope, rule_sets: Iterable[RuleSet], *, size_limit: int
-) -> Iterator[Event | Problem] | None:
+) -> tuple[Event | Problem, ...] | None:
     """The events of a message; None when no rule of any set asks for its type."""
     if len(envelope.data) <= size_limit:
         event_type = peek_type(envelope)
