@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
-import re2  # type: ignore[import-untyped]
-
 from subscriber.model.event import Json
 from subscriber.model.problem import excerpt
 from subscriber.template.functions.arguments import text, whole
@@ -319,6 +317,8 @@ def _compile(pattern: str) -> _Pattern | FunctionError:
     """The compiled pattern, or what is wrong with it (kept, too: finding out can take long)."""
     if _SINGLE_BYTE_MODE.search(pattern):
         return FunctionError(f"the pattern {excerpt(pattern)} is wrong: invalid escape: \\C")
+    import re2  # type: ignore[import-untyped] # noqa: PLC0415 - 2.5 MB that few rules need
+
     options = re2.Options()
     options.log_errors = False
     try:
