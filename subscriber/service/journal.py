@@ -12,11 +12,13 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
 from typing import Any, Literal, TextIO, cast
 from urllib.parse import quote
 
+import msgspec
 import structlog
 from structlog.typing import Processor
 
@@ -36,6 +38,11 @@ _MASK = "********"
 _SHORTEST = 6
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _NAMES = frozenset({"routing_key", "password", "token", "secret", "seed", "authorization"})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_FIELDS = "_fields"
+
+_json_text = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+_quick_json = msgspec.json.Encoder().encode
 
 
 class Redactor:
@@ -43,6 +50,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
+        self._in_json: tuple[str, ...] = ()
         self._pattern = re.compile("")
         self.learn(secrets)
 
@@ -56,6 +64,7 @@ class Redactor:
         # the longest first: one secret may begin with another
         ordered = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered)))
+        self._in_json = tuple({_json_text(text)[1:-1] for text in ordered})
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
@@ -67,6 +76,14 @@ class Redactor:
             elif type(value) is not int and type(value) is not float:
                 event[name] = self.clean(value)
         return event
+
+    def finds_nothing(self, event: MutableMapping[str, Any], line: str) -> bool:
+        """Whether a line of plain values, written as JSON, certainly has nothing to mask."""
+        return (
+            "://" not in line
+            and _NAMES.isdisjoint(event)
+            and not any(map(line.__contains__, self._in_json))
+        )
 
     def clean(self, value: Any) -> Any:
         """The value without secrets."""
@@ -90,15 +107,70 @@ class Redactor:
         return self.clean(repr(value))
 
 
-_json_text = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+def _unfolded(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The processor that takes a line's fields out of the one that carries them all.
+
+    As arguments of their own they would be copied four times on their way: 3 us of CPU time.
+    """
+    fields = event.pop(_FIELDS, None)
+    if fields is None:
+        return event
+    fields.update(event)
+    return cast(MutableMapping[str, Any], fields)
 
 
-def _safe_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    """One line of JSON; what a terminal would act on is escaped, `cat` must be safe."""
-    line = _json_text(event)
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else _json_escape(c) for c in line)
+class _JsonLines:
+    """The last processor: one line of JSON, secrets masked.
+
+    What a terminal would act on is escaped, `cat` must be safe. A line of plain values is written
+    first and looked through as a whole, 2 us of CPU time; value by value and with the standard
+    library's encoder it takes 8.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        if _PLAIN.issuperset(map(type, event.values())):
+            try:
+                line = msgspec.json.format(_quick_json(event), indent=0).decode()
+            except (ValueError, OverflowError):  # half a surrogate pair, a very large number
+                pass
+            else:
+                if _is_harmless(line) and self._redactor.finds_nothing(event, line):
+                    return line
+        line = _json_text(self._redactor(logger, method, event))
+        if _is_harmless(line):
+            return line
+        return "".join(c if c.isprintable() else _json_escape(c) for c in line)
+
+
+def _is_harmless(line: str) -> bool:
+    """Whether a terminal only shows it; of JSON in ASCII all but DEL is escaped already."""
+    return "\x7f" not in line if line.isascii() else line.isprintable()
+
+
+class _Stamps:
+    """The processor that says when: ISO 8601, UTC, six digits of a second.
+
+    A second's text is made once: structlog's own stamper takes three times as long.
+    """
+
+    def __init__(self) -> None:
+        self._second = (0, "")
+
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        known, text = self._second
+        if known != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)
+        event["timestamp"] = f"{text}.{nanoseconds // 1000:06d}Z"
+        return event
 
 
 def _json_escape(character: str) -> str:
@@ -130,16 +202,18 @@ def set_up(
     """Configure structlog for the whole process."""
     out = sys.stderr if stream is None else stream
     text = style == "text" or (style == "auto" and out.isatty())
+    masks = redactor or Redactor()
     last: tuple[Processor, ...] = (
-        (_safe_trace, structlog.dev.ConsoleRenderer(colors=out.isatty())) if text else (_safe_json,)
+        (masks, _safe_trace, structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        if text
+        else (_JsonLines(masks),)
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _unfolded,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _Stamps(),
             structlog.processors.format_exc_info,
-            redactor or Redactor(),
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -162,9 +236,10 @@ class _Lasting:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        with suppress(OSError, ValueError):
-            self._file.write(text)
-        return len(text)
+        try:
+            return self._file.write(text)
+        except (OSError, ValueError):
+            return len(text)
 
     def flush(self) -> None:
         """Have it written now."""
@@ -203,35 +278,49 @@ class Journal:
         level = logging.DEBUG if report.held_back else _LEVELS[outcome.kind]
         if not self._log.is_enabled_for(level):
             return
-        intent, event, envelope = outcome.intent, report.event, report.envelope
         fields: dict[str, Any] = {"reason": outcome.reason.value}
-        if event is not None:
-            context = event.extensions.get("shkeptncontext")
-            fields.update(event_id=event.id, event_type=event.type, keptn_context=context or None)
-        else:
-            fields.update(subject=envelope.subject)
-        if envelope.stream:
-            fields.update(stream=envelope.stream, sequence=envelope.sequence)
-        if envelope.delivery_count > 1:
-            fields.update(delivery=envelope.delivery_count)
-        origin = origin_of(envelope)
-        if origin.sequence != envelope.sequence:
-            fields.update(replay_of=origin.sequence)
-        fields.update(trace_id=report.trace_id or None, rule=report.rule or None)
+        _say_where(fields, report)
+        intent = outcome.intent
         if intent is not None:
-            fields.update(
-                action=intent.action.value,
-                service=intent.service,
-                dedup_key=intent.dedup_key or None,
-                notes=list(intent.notes) or None,
-            )
-        fields.update(
-            status=outcome.status or None,
-            attempts=outcome.attempts or None,
-            retry_in=round(outcome.delay, 3) or None,
-            message=outcome.message or None,
-            errors=list(outcome.errors) or None,
-            duration_seconds=round(report.seconds, 4),
-        )
-        lines = {name: value for name, value in fields.items() if value is not None}
-        self._log.log(level, outcome.kind.value, **lines)
+            fields["action"] = intent.action.value
+            fields["service"] = intent.service
+            if intent.dedup_key:
+                fields["dedup_key"] = intent.dedup_key
+            if intent.notes:
+                fields["notes"] = list(intent.notes)
+        if outcome.status:
+            fields["status"] = outcome.status
+        if outcome.attempts:
+            fields["attempts"] = outcome.attempts
+        if outcome.delay and (retry_in := round(outcome.delay, 3)):
+            fields["retry_in"] = retry_in
+        if outcome.message:
+            fields["message"] = outcome.message
+        if outcome.errors:
+            fields["errors"] = list(outcome.errors)
+        fields["duration_seconds"] = round(report.seconds, 4)
+        self._log.log(level, outcome.kind.value, **{_FIELDS: fields})
+
+
+def _say_where(fields: dict[str, Any], report: Report) -> None:
+    """What the message was, and who asked."""
+    event, envelope = report.event, report.envelope
+    if event is not None:
+        fields["event_id"] = event.id
+        fields["event_type"] = event.type
+        context = event.extensions.get("shkeptncontext")
+        if context:
+            fields["keptn_context"] = context
+    else:
+        fields["subject"] = envelope.subject
+    if envelope.stream:
+        fields["stream"] = envelope.stream
+        fields["sequence"] = envelope.sequence
+    if envelope.delivery_count > 1:
+        fields["delivery"] = envelope.delivery_count
+    if envelope.headers and (origin := origin_of(envelope)).sequence != envelope.sequence:
+        fields["replay_of"] = origin.sequence
+    if report.trace_id:
+        fields["trace_id"] = report.trace_id
+    if report.rule:
+        fields["rule"] = report.rule

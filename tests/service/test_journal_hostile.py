@@ -86,3 +86,32 @@ def test_a_secret_is_masked_in_whatever_it_is_wrapped(style: str, value: object)
     assert SECRET not in text
     assert "c0rrect-h0rse" not in text
     assert "****" in text
+
+
+@given(
+    secret=st.text(min_size=6).filter(lambda text: "*" not in text),
+    before=st.text(),
+    after=st.text(),
+    deep=st.booleans(),
+)
+def test_any_secret_is_masked_in_any_text(secret: str, before: str, after: str, deep: bool) -> None:
+    """In a line of plain values, which is looked through as a whole, and in any other."""
+    out = io.StringIO()
+    set_up(style="json", stream=out, redactor=Redactor([secret]))
+    try:
+        value = f"{before}{secret}{after}"
+        structlog.get_logger().info("delivered", message=[value] if deep else value, sequence=1)
+    finally:
+        structlog.reset_defaults()
+    said = json.loads(out.getvalue())
+    assert secret not in str(said["message"][0] if deep else said["message"])
+    assert "****" in str(said["message"])
+    assert (said["event"], said["sequence"]) == ("delivered", 1)
+
+
+@pytest.mark.parametrize(
+    "value", [2**70, -(2**70), "\ud800", 1e300, float("inf"), b"x", {"a"}, None, True]
+)
+def test_whatever_is_logged_becomes_a_line(value: object) -> None:
+    said = json.loads(logged("json", message=value, sequence=7))
+    assert (said["event"], said["sequence"]) == ("delivered", 7)
