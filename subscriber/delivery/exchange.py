@@ -114,7 +114,7 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
     return heard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Closing:
     """How a claim is given back, and what follows: an outcome, or a pause and another round."""
 
@@ -142,6 +142,8 @@ def _closing(
             policy=policy,
         )
 
+    if heard.accepted:
+        return _Closing(change=settle)
     holds = step.move is Move.SEND and run.intent.action in (Action.TRIGGER, Action.RESOLVE)
 
     def release(alert: Alert) -> Alert:
@@ -154,16 +156,14 @@ def _closing(
         # Of several doubts the entry names none; older events must know of this one all the same.
         return entry.held_back(free, position, now + policy.doubt + policy.clock_skew)
 
-    if heard.accepted:
-        return _Closing(change=settle)
     if verdict is None or verdict.kind is VerdictKind.ACCEPTED:  # the lease ran short
         return _Closing(change=release)
     if verdict.kind is VerdictKind.REJECTED:
         return _Closing(change=release, outcome=run.end(OutcomeKind.DEAD_LETTERED, Reason.REJECTED))
     asked = verdict.retry_after
-    quick = run.quick[0] if run.quick else None
+    quick = run.next_quick()
     if quick is not None and (asked is None or asked <= quick) and not run.is_expired(now):
-        run.quick.pop(0)
+        run.quick_tries += 1
         delay, outcome = quick, None
     else:
         delay = run.backoff(now)

@@ -7,7 +7,7 @@ functions wrap one effect each and give its answer a type.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from subscriber.delivery import entry
@@ -30,6 +30,7 @@ from subscriber.model import (
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, object, T]
+_NOW = Now()
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Run:
             redelivery that may never come.
         recalls: no message is in hand, its event must be read back.
         permitted: a call was granted and has not been made yet.
-        quick: pauses of the tries left in this run.
+        quick_tries: how many of the policy's quick retries this run has had.
     """
 
     intent: Intent
@@ -57,10 +58,7 @@ class Run:
     outspoken: bool = False
     recalls: bool = False
     permitted: bool = False
-    quick: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.quick = list(self.policy.quick_retries)
+    quick_tries: int = 0
 
     def end(self, kind: OutcomeKind, reason: Reason, message: str = "") -> Outcome:
         """A final outcome."""
@@ -105,6 +103,11 @@ class Run:
             ceiling=min(policy.longest_delay, max(policy.first_delay, now - self.received_at)),
         )
 
+    def next_quick(self) -> float | None:
+        """Seconds before the next try with the message in hand; None when there were enough."""
+        left = self.policy.quick_retries[self.quick_tries :]
+        return left[0] if left else None
+
     def as_asked(self, seconds: float) -> float:
         """A delay that the other side named."""
         return asked_for(
@@ -124,7 +127,7 @@ class Run:
 
 def ask_now() -> Flow[float]:
     """Seconds since 1970."""
-    answer = yield Now()
+    answer = yield _NOW
     assert isinstance(answer, float)
     return answer
 

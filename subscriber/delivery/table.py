@@ -124,6 +124,13 @@ class Step:
     delay: float = 0.0
 
 
+_SEND = {
+    state: Step(move=Move.SEND, reason=Reason.ACCEPTED, place=Place.NEWER, state=state)
+    for state in AlertState
+}
+"""What nearly every page is, made once."""
+
+
 def place_of(alert: Alert, intent: Intent) -> Place:
     """The fence: compare the intent with what is settled; each action looks at its register."""
     mark = alert.position
@@ -151,6 +158,7 @@ def decide(
     """
     place = place_of(alert, intent)
     live = entry.is_live(alert.claim, owner=owner, now=now, policy=policy)
+    claim_ends = alert.claim.expires_at + policy.clock_skew if alert.claim is not None else now
 
     def busy(until: float) -> Step:
         delay = backoff(
@@ -162,7 +170,6 @@ def decide(
         delay = min(delay, max(until - now, policy.busy_delay))
         return Step(move=Move.WAIT, reason=Reason.BUSY, place=place, delay=delay)
 
-    claim_ends = alert.claim.expires_at + policy.clock_skew if alert.claim is not None else now
     if place is not Place.NEWER:
         if entry.owes_repetition(alert):
             if live:
@@ -199,7 +206,7 @@ def decide(
                 move=Move.REMEMBER, reason=row.reason, place=place, kind=OutcomeKind.SKIPPED
             )
         case _:
-            return Step(move=Move.SEND, reason=Reason.ACCEPTED, place=place, state=row.state)
+            return _SEND[row.state]
 
 
 def over(alert: Alert, intent: Intent, place: Place) -> Step:
