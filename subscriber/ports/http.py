@@ -30,8 +30,9 @@ from urllib.request import (  # type: ignore[attr-defined]
     proxy_bypass_environment,
 )
 
-import aiohttp
 import httpx
+
+from subscriber.ports.aiohttp import aiohttp  # isort: skip  # before its transport imports it
 from httpx_aiohttp import AiohttpTransport
 
 from subscriber.pagerduty.request import Reply, Request

@@ -89,6 +89,19 @@ def test_httpx_comes_without_its_command_line() -> None:
     assert not imported(code) & {"rich", "pygments", "click"}
 
 
+@pytest.mark.parametrize("door", ["subscriber.ports.http", "subscriber.ports.nats.connect"])
+def test_aiohttp_comes_without_a_trust_store_of_its_own(door: str) -> None:
+    """It costs time and memory, and ours is the one that counts; what is left trusts nobody."""
+    code = (
+        f"import ssl\nbefore = ssl.create_default_context\nimport {door}\n"
+        "assert ssl.create_default_context is before\n"
+        "from aiohttp import connector\n"
+        "theirs = connector._SSL_CONTEXT_VERIFIED\n"
+        "assert not theirs.get_ca_certs() and theirs.verify_mode is ssl.CERT_REQUIRED"
+    )
+    assert "aiohttp" in imported(code)
+
+
 def test_the_service_does_have_what_it_needs(service: set[str]) -> None:
     """So that the tests above cannot pass because nothing was imported."""
     assert {"nats", "aiohttp", "structlog", "subscriber.service.app"} <= service
