@@ -54,10 +54,14 @@ class Event:
             "source": self.source,
             "type": self.type,
         }
-        for name in ("time", "subject", "datacontenttype", "dataschema"):
-            value = getattr(self, name)
-            if value:
-                document[name] = value
+        if self.time:
+            document["time"] = self.time
+        if self.subject:
+            document["subject"] = self.subject
+        if self.datacontenttype:
+            document["datacontenttype"] = self.datacontenttype
+        if self.dataschema:
+            document["dataschema"] = self.dataschema
         document.update(self.extensions)
         document["extensions"] = dict(self.extensions)
         document["data"] = self.data

@@ -59,7 +59,7 @@ def outline(rules: RuleSet, event: Event, arrival: Arrival) -> tuple[Outline, ..
     if not concerning:
         return ()
     document = event.document()
-    return tuple(_consult(rules, rule, event, document, arrival) for rule in concerning)
+    return tuple([_consult(rules, rule, event, document, arrival) for rule in concerning])
 
 
 def plan(rules: RuleSet, event: Event, arrival: Arrival) -> tuple[Trace, ...]:

@@ -55,5 +55,4 @@ class Hand(dict[K, int]):
 
     def drop(self, key: K) -> None:
         """Take it out, if it is there."""
-        if key in self:
-            del self[key]
+        self.weight -= self.pop(key, 0)

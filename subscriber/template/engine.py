@@ -34,6 +34,7 @@ from subscriber.template.program import (
     broken_json,
     collect,
     collect_nested,
+    collect_short,
     decode_json,
 )
 from subscriber.template.sandbox import Environment, environment
@@ -86,7 +87,8 @@ class _Whole:
         self.built = built = _build(source, context, trace=False)
         self.main = built.main
         self.calls = {key: program.start for key, program in built.calls.items()}
-        self.collect = collect_nested if built.calls else collect
+        short = collect_short if built.main.short else collect
+        self.collect = collect_nested if built.calls else short
         self.parse = not built.proven
         self.indexed = built.indexed
 

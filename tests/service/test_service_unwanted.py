@@ -18,6 +18,7 @@ from subscriber.model import OutcomeKind, Reason
 from subscriber.ports.memory import MemorySource
 from subscriber.rules import RuleSet
 from subscriber.service import pump as pump_module
+from subscriber.service.hand import MOST
 from subscriber.service.journal import Journal, set_up
 from subscriber.service.meters import Meters
 from subscriber.service.report import Observers, Report
@@ -95,6 +96,50 @@ async def test_both_ways_of_counting_give_the_same_numbers(minded: bool) -> None
         assert world.stream.unsettled == 0
         if minded:
             assert world.ends()["skipped: no-rule-matched"] == 24
+
+
+@pytest.mark.parametrize("before", [0, 1, 7, 8, 9, 20])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        unwanted(),
+        unwanted(data="x" * 3000),
+        # a fault in the payload of what nobody wants is nobody's concern, however it is found
+        b'{"specversion":"1.0","id":"u","source":"t","type":"com.example.x","data":{"a":1,"a":2}}',
+    ],
+    ids=["plain", "large", "faulty"],
+)
+async def test_they_end_alike_however_many_wanted_ones_came_before(before: int, odd: bytes) -> None:
+    async with small_world(capacity=64) as world:
+        only_counting(world)
+        for number in range(before):
+            world.publish(service=f"s{number}", result="fail")
+        for _ in range(3):
+            world.raw(odd)
+        world.publish(service="last", result="fail")
+        world.raw(b'{"type": broken')
+        await world.settle()
+        assert metric(world.meters, SKIPPED) == 3
+        assert world.meters.total("delivered") == before + 1
+        assert world.meters.total("dead-lettered") == 1
+        assert [facts["Dead-Letter-Reason"] for _, facts in await world.letters()] == [
+            Reason.NOT_JSON
+        ]
+        assert metric(world.meters, "messages_received_total") == before + 5
+        assert world.stream.unsettled == 0
+        assert world.pump.in_hand == 0
+
+
+async def test_no_room_in_hand_keeps_none_of_them() -> None:
+    async with small_world(capacity=64) as world:
+        only_counting(world)
+        for number in range(20):
+            world.publish(service=f"s{number}", result="fail")
+        world.pump._in_hand.weight += MOST
+        world.raw(unwanted())
+        await world.settle()
+        world.pump._in_hand.weight -= MOST
+        assert metric(world.meters, SKIPPED) == 1
 
 
 async def test_a_redelivered_one_counts_as_such() -> None:
