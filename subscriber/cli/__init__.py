@@ -15,9 +15,10 @@ def main() -> None:
     # Importing makes 300,000 objects and no garbage: looking for some every 700 takes a fifteenth
     # of the start. The service puts what it started with aside (see session).
     gc.set_threshold(20_000, 20, 20)
-    from subscriber.cli.app import app  # noqa: PLC0415 - keeps `import subscriber.cli` free
+    from subscriber.cli.verbs import VERBS, command_line  # noqa: PLC0415 - only when called
 
     try:
-        app()
+        named = [verb for verb in sys.argv[1:2] if verb in VERBS]
+        command_line(named or VERBS)()
     except KeyboardInterrupt:
         sys.exit(130)

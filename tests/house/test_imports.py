@@ -9,6 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from subscriber.cli.verbs import VERBS, command_line
 
 MODULES = "import json, sys; sys.stderr.write(json.dumps(sorted(sys.modules)))"
 WORLD = {"nats", "httpx", "aiohttp", "starlette", "uvicorn", "uvloop"}
@@ -57,6 +60,22 @@ def test_the_help_of_a_verb_imports_nothing_that_it_would_do(verb: str) -> None:
     found = called(verb, "--help")  # typer itself looks at pydantic here
     assert not found & (HEAVY - {"pydantic"})
     assert not {name for name in found if name.startswith("subscriber.service")}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_comes_without_the_others_and_looks_the_same(verb: str) -> None:
+    alone, all_of_them = (
+        CliRunner().invoke(command_line(verbs), [verb, "--help"]).output
+        for verbs in ([verb], VERBS)
+    )
+    assert alone == all_of_them
+    assert f"pagerduty-subscriber {verb} " in alone
+
+
+def test_a_verb_that_is_called_is_imported_alone() -> None:
+    found = called("functions", "--help")
+    assert "subscriber.cli.functions" in found
+    assert not found & {"subscriber.cli.run", "subscriber.cli.dlq", "subscriber.cli.alerts"}
 
 
 def test_importing_the_command_line_imports_nothing() -> None:
