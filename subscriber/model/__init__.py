@@ -17,6 +17,7 @@ from subscriber.model.effect import (
 from subscriber.model.envelope import Envelope
 from subscriber.model.event import Event, Json
 from subscriber.model.intent import Action, Intent, Position
+from subscriber.model.order import Order
 from subscriber.model.outcome import Outcome, OutcomeKind
 from subscriber.model.problem import Problem, excerpt
 from subscriber.model.reason import Reason
@@ -36,6 +37,7 @@ __all__ = [
     "Json",
     "Load",
     "Now",
+    "Order",
     "Outcome",
     "OutcomeKind",
     "Pause",

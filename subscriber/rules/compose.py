@@ -12,7 +12,7 @@ broken template must not silence an alarm.
 
 from __future__ import annotations
 
-from subscriber.model import Arrival, Event, Intent, Json, Reason, excerpt
+from subscriber.model import Arrival, Event, Intent, Json, Order, Reason, excerpt
 from subscriber.rules.draft import Draft
 from subscriber.rules.ruleset import Rule, RuleSet
 from subscriber.rules.trace import Trace
@@ -34,14 +34,18 @@ class Outline:
         self._draft = draft
         self._trace = trace
 
-    def bare_intent(self) -> Intent | None:
-        """What is to be said, without its body: enough to put it into its order.
+    def order(self) -> Order | None:
+        """What puts the intent into its order, without its body.
 
-        Action, service, dedup key and place are those of the trace's intent. None when there is
+        Action, service, dedup key and position are those of the trace's intent. None when there is
         nothing to be ordered (the rule asks for nothing, or for a change event), when only the
         body says what is asked for, and when a fault has to be dealt with at once; then the trace
         tells.
         """
+        return self._draft.order() if self._draft is not None else None
+
+    def bare_intent(self) -> Intent | None:
+        """The intent that has this order, without its body; None when there is no order."""
         return self._draft.bare_intent() if self._draft is not None else None
 
     def trace(self) -> Trace:

@@ -15,10 +15,12 @@ import msgspec
 from subscriber.config import nearest
 from subscriber.model import (
     Action,
+    AlertKey,
     Arrival,
     Event,
     Intent,
     Json,
+    Order,
     Position,
     Problem,
     Reason,
@@ -35,6 +37,7 @@ _NOTHING = {
     Reason.ACTION_EMPTY: "the rule asks for no action",
 }
 _NO_BODY = Normalised(payload=None)
+_NOTHING_YET: Mapping[str, Any] = {}
 
 
 class Draft:
@@ -70,19 +73,33 @@ class Draft:
         self._service: str | None = None
         self._key: str | None = None
 
+    def order(self) -> Order | None:
+        """What puts the intent into its order, see `Outline.order`."""
+        asked = self._asked()
+        if asked is None:
+            return None
+        action, service, key, _ = asked
+        return Order(action, AlertKey(service=service, dedup_key=key), self._position())
+
     def bare_intent(self) -> Intent | None:
         """The intent without its body, see `Outline.bare_intent`."""
+        asked = self._asked()
+        if asked is None:
+            return None
+        action, service, key, cut = asked
+        return self._filled(action, service, key, _NO_BODY, cut)
+
+    def _asked(self) -> tuple[Action, str, str, tuple[str, ...]] | None:
+        """Action, service, dedup key and what was cut from it, as far as the rule itself says."""
         if self._rule.action is None or self._rule.dedup_key is None:
             return None  # only the body says
         try:
             action = self.action()
             if isinstance(action, Reason) or action is Action.CHANGE:
                 return None
-            service = self.service()
-            key, cut = normalise_dedup_key(self.dedup_key({}))
+            return action, self.service(), *normalise_dedup_key(self.dedup_key(_NOTHING_YET))
         except Problem:
             return None
-        return self._filled(action, service, key, _NO_BODY, cut)
 
     def trace(self) -> Trace:
         """What the rule makes of the event."""
@@ -286,8 +303,6 @@ class Draft:
     ) -> Intent:
         event = self._event
         occurred = event.occurred_at
-        # all rules of all events of one message get places of their own, in their order
-        index = event.index * max(1, len(self._rules.rules)) + self._rule.ordinal
         return Intent(
             action=action,
             service=service,
@@ -302,11 +317,14 @@ class Draft:
             event_source=event.source,
             event_type=event.type,
             occurred_at=self._arrival.received_at if occurred is None else occurred,
-            position=Position(
-                epoch=self._arrival.epoch, sequence=self._arrival.sequence, index=index
-            ),
+            position=self._position(),
             notes=(*normal.notes, *notes),
         )
+
+    def _position(self) -> Position:
+        """All rules of all events of one message get places of their own, in their order."""
+        index = self._event.index * max(1, len(self._rules.rules)) + self._rule.ordinal
+        return Position(epoch=self._arrival.epoch, sequence=self._arrival.sequence, index=index)
 
 
 def _named(problem: Problem, rule: Rule) -> Problem:

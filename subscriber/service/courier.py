@@ -235,8 +235,8 @@ class Courier:
         found: Intent | None = None
         for event in decode_each(envelope):
             for one in outline(rules, event, arrival) if isinstance(event, Event) else ():
-                bare = one.bare_intent()
-                if bare is not None and key_of(bare) != effect.key:
+                order = one.order()
+                if order is not None and order.key != effect.key:
                     continue  # its body is not worth rendering
                 intent = one.trace().intent
                 if intent is None or key_of(intent) != effect.key:

@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from subscriber.delivery import Backlog, key_of
-from subscriber.model import Action, Envelope, Intent
+from subscriber.delivery import Backlog
+from subscriber.model import Action, Envelope, Order
 from subscriber.ports.interfaces import Clock
 
 T = TypeVar("T")
@@ -73,16 +73,16 @@ class Holdback(Generic[T]):
         """Whether what came in this message belongs to a backlog."""
         return envelope.pending >= BACKLOG or len(self._backlog) > 0
 
-    def take(self, intent: Intent | None, item: T, envelope: Envelope) -> bool:
+    def take(self, order: Order, item: T, envelope: Envelope) -> bool:
         """Take an item in; False when it is none of those that are held back."""
-        if intent is None or intent.action not in _REPLACES:
+        if order.action not in _REPLACES:
             return False
         backlog, now = self._backlog, self._clock.now()
         if not backlog:
             self._superseded, self._since = 0, now
         for older in backlog.offer(
-            key_of(intent),
-            intent.position,
+            order.key,
+            order.position,
             item,
             now=now,
             behind=envelope.pending,

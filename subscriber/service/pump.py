@@ -24,6 +24,7 @@ from subscriber.model import (
     Envelope,
     Event,
     Intent,
+    Order,
     Outcome,
     OutcomeKind,
     Problem,
@@ -47,13 +48,13 @@ class _Part:
     """One thing that a message asks for, until it has ended.
 
     Attributes:
-        bare: the intent without its body while that has not been asked for; then None.
+        order: its place while the intent has not been asked for; then None.
     """
 
     work: Work
     event: Event
     outline: Outline
-    bare: Intent | None
+    order: Order | None
 
 
 class Pump:
@@ -210,7 +211,7 @@ class Pump:
                 self._close(work)
             return
         for part in parts:
-            if part.bare is None or not self._holdback.take(part.bare, part, work.envelope):
+            if part.order is None or not self._holdback.take(part.order, part, work.envelope):
                 self._begin(part)
 
     def _pass(self, held: Held) -> None:
@@ -261,9 +262,9 @@ class Pump:
             if not outlines:
                 work.reports.append(work.report(_NOBODYS, self._clock.now(), result))
             for one in outlines:
-                bare = one.bare_intent() if is_backlog else None
-                if bare is not None or self._asks(work, result, one.trace()):
-                    parts.append(_Part(work, result, one, bare))
+                order = one.order() if is_backlog else None
+                if order is not None or self._asks(work, result, one.trace()):
+                    parts.append(_Part(work, result, one, order))
         return parts
 
     def _asks(self, work: Work, event: Event, trace: Trace) -> bool:
@@ -287,8 +288,8 @@ class Pump:
         work, event = part.work, part.event
         try:
             trace = part.outline.trace()
-            was_bare, part.bare = part.bare is not None, None
-            if not was_bare or self._asks(work, event, trace):
+            unasked, part.order = part.order is not None, None
+            if not unasked or self._asks(work, event, trace):
                 intent = trace.intent
                 assert intent is not None
                 shown = self._tracing.delivery(work.envelope, event, intent, began=work.began)
@@ -316,7 +317,7 @@ class Pump:
         outcome = Outcome(
             kind=OutcomeKind.SUPERSEDED,
             reason=Reason.SUPERSEDED,
-            intent=part.bare,
+            intent=part.outline.bare_intent(),
             message="newer events of this key are in hand",
         )
         self._meters.matched(rule)

@@ -23,7 +23,7 @@ from packs_cases import (
 from subscriber.cloudevent import decode
 from subscriber.cloudevent.encode import Mode, encode
 from subscriber.delivery import key_of
-from subscriber.model import Action, Envelope, Event
+from subscriber.model import Action, Envelope, Event, Order
 from subscriber.rules import outline, plan
 from subscriber.simulator.validate import change_errors, event_errors, routing_key_errors
 
@@ -167,7 +167,11 @@ def test_what_is_decided_before_the_body_is_what_the_body_comes_with(case: Case)
     event = event_of(case.event_file.read_bytes())
     outlines = outline(rule_set(), event, ARRIVAL)
     assert case.rule in [one.rule for one in outlines]
+    orders = [one.order() for one in outlines]
     before = [one.bare_intent() for one in outlines]
+    assert orders == [
+        None if bare is None else Order(bare.action, key_of(bare), bare.position) for bare in before
+    ]
     after = [one.trace() for one in outlines]
     assert tuple(after) == plan(rule_set(), event, ARRIVAL)
     for bare, trace in zip(before, after, strict=True):

@@ -6,7 +6,7 @@ import pytest
 
 from subscriber.config import RuleSpec
 from subscriber.delivery import key_of
-from subscriber.model import Action, Arrival, Event, Reason
+from subscriber.model import Action, Arrival, Event, Order, Reason
 from subscriber.rules import Outline, RuleSource, compile_rules, outline, plan
 
 ARRIVAL = Arrival(epoch=7, sequence=42, received_at=1_700_000_000.0)
@@ -33,6 +33,7 @@ def test_what_the_order_needs_is_known_before_the_body(action: Action) -> None:
     assert bare is not None
     assert (bare.action, bare.service, bare.dedup_key) == (action, "default", "x")
     assert bare.payload is None
+    assert asked.order() == Order(action, key_of(bare), bare.position)
     whole = asked.trace().intent
     assert whole is not None
     assert (whole.action, key_of(whole), whole.position) == (action, key_of(bare), bare.position)
@@ -51,6 +52,7 @@ def test_what_the_order_needs_is_known_before_the_body(action: Action) -> None:
 def test_what_has_no_order_has_no_bare_intent(fields: dict[str, Any], reason: Reason) -> None:
     asked = outlined(**fields)
     assert asked.bare_intent() is None
+    assert asked.order() is None
     assert asked.trace().reason is reason
 
 
@@ -60,6 +62,7 @@ def test_a_body_that_says_what_the_rule_leaves_out_is_rendered_at_once(silent: s
     left_out: dict[str, Any] = {silent: None}
     asked = outlined(**left_out, body=document)
     assert asked.bare_intent() is None
+    assert asked.order() is None
     intent = asked.trace().intent
     assert intent is not None
     assert intent.dedup_key == ("from the body" if silent == "dedup_key" else "k")
@@ -81,6 +84,7 @@ def test_a_fault_in_what_the_order_needs_counts_at_once(
 ) -> None:
     asked = outlined(**fields)
     assert asked.bare_intent() is None
+    assert asked.order() is None
     trace = asked.trace()
     assert trace.reason is reason
     assert trace.problem is not None
@@ -111,6 +115,7 @@ def test_a_rule_that_would_rather_be_a_dead_letter_has_its_place_too() -> None:
 def test_when_both_fail_the_body_is_told_of_as_before() -> None:
     asked = outlined(body=BROKEN, dedup_key="{{.data.deep.nowhere}}")
     assert asked.bare_intent() is None
+    assert asked.order() is None
     trace = asked.trace()
     assert "body" in str(trace.problem)
 
