@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from subscriber.delivery import entry
-from subscriber.delivery.run import Flow, Run, ask_load, ask_now, ask_save
+from subscriber.delivery.run import NOW, Flow, Run, ask_load, ask_save
 from subscriber.delivery.table import Move, Step, over
 from subscriber.model import (
     Action,
@@ -36,7 +36,7 @@ HOLDS_BACK = frozenset({Reason.RATE_LIMITED, Reason.THROTTLED, Reason.UNREACHABL
 def say(run: Run, step: Step, content: Intent, alert: Alert, revision: int) -> Flow[Outcome | None]:
     """Claim, say, settle; None: start over."""
     policy = run.policy
-    now = yield from ask_now()
+    now = yield NOW
     claim = Claim(owner=run.owner, position=content.position, expires_at=now + policy.lease)
     taken = entry.claimed(alert, claim, now=now, policy=policy)
     saved = yield from ask_save(taken, revision)
@@ -44,7 +44,7 @@ def say(run: Run, step: Step, content: Intent, alert: Alert, revision: int) -> F
         return None
     heard = yield from _exchange(run, content, taken, claim)
     run.settled = run.settled or heard.accepted
-    now = yield from ask_now()
+    now = yield NOW
     closing = _closing(run, step, content, heard, taken.doubt, now)
     after = yield from _close(run, claim, taken, saved, closing.change)
     if after is None:
@@ -89,7 +89,7 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
     if content.action is Action.TRIGGER and taken.acknowledged > content.position:
         statements.append(replace(content, action=Action.ACKNOWLEDGE, payload=None))
     for number, statement in enumerate(statements):
-        now = yield from ask_now()
+        now = yield NOW
         if entry.time_left(claim, now) < run.policy.send_timeout:
             heard.accepted = False
             return heard

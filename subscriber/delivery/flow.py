@@ -25,7 +25,7 @@ from dataclasses import replace
 from subscriber.delivery import entry
 from subscriber.delivery.exchange import say
 from subscriber.delivery.policy import OnStale, Policy
-from subscriber.delivery.run import Flow, Run, ask_load, ask_now, ask_permit, ask_save
+from subscriber.delivery.run import NOW, Flow, Run, ask_load, ask_permit, ask_save
 from subscriber.delivery.table import Move, Place, Step, decide
 from subscriber.model import (
     Action,
@@ -74,7 +74,7 @@ def deliver(
     except Problem as problem:
         if problem.reason is not Reason.LEDGER_UNAVAILABLE:
             raise
-        now = yield from ask_now()
+        now = yield NOW
         # No exponential back-off: its message cannot come back before NATS is there again.
         delay = run.as_asked(policy.first_delay)
         return run.put_off(now, problem.reason, problem.message, delay=delay)
@@ -96,7 +96,7 @@ def mend(alert: Alert, *, policy: Policy, owner: str) -> Flow[Outcome]:
     except Problem as problem:
         if problem.reason is not Reason.LEDGER_UNAVAILABLE:
             raise
-        now = yield from ask_now()
+        now = yield NOW
         return run.put_off(now, problem.reason, problem.message)
 
 
@@ -155,7 +155,7 @@ def _tell(run: Run, guess: bool) -> Flow[Outcome]:
         outcome = yield from say(run, step, content, alert, revision)
         if outcome is not None:
             return outcome
-    now = yield from ask_now()
+    now = yield NOW
     return run.put_off(now, Reason.BUSY, "the entry of this key changes too often")
 
 
@@ -167,7 +167,7 @@ def _look(run: Run, guess: bool) -> Flow[tuple[Alert, int, float, Step]]:
     there is an entry. What would end or put off the intent without one is looked up.
     """
     alert, revision = yield from ask_load(run.intent, guess=guess)
-    now = yield from ask_now()
+    now = yield NOW
     step = decide(
         alert, run.intent, owner=run.owner, now=now, tries=run.delivery_count, policy=run.policy
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from subscriber.delivery import entry
 from subscriber.delivery.backoff import asked_for, backoff
@@ -29,8 +29,8 @@ from subscriber.model import (
 )
 
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Effect, object, T]
-_NOW = Now()
+Flow: TypeAlias = Generator[Effect, Any, T]
+NOW = Now()
 
 
 @dataclass(slots=True)
@@ -123,13 +123,6 @@ class Run:
         if limit is None or self.intent.action is not Action.TRIGGER:
             return False
         return at - (self.intent.occurred_at or self.received_at) > limit
-
-
-def ask_now() -> Flow[float]:
-    """Seconds since 1970."""
-    answer = yield _NOW
-    assert isinstance(answer, float)
-    return answer
 
 
 def ask_load(intent: Intent, *, guess: bool = False) -> Flow[tuple[Alert, int]]:
