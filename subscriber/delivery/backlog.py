@@ -13,8 +13,9 @@ nothing, or calls off what has broken again, and it spends a call of each key, s
 state may then have to wait for the allowance; to be told late costs the time. So everything waits
 until the present is reached, as long as that is soon. An event that came in time is not held back
 for longer than `longest`; one that is late already for no longer than it is late, and in no case
-for longer than `patience`, the allowance's minute: holding back at most doubles a delay, and a
-stream that never ceases withholds nothing for ever.
+for longer than `patience`, the allowance's minute. Only where the present is in sight then, at the
+speed of the reading so far, may it take `longest` more. So a stream that never ceases withholds
+nothing for ever.
 
 Rules: pure, time is an argument; holds at most `KEPT` items a key; everything is released together,
 when nothing more waits behind, when it has been quiet, when an event has been held for as long as
@@ -50,7 +51,8 @@ class Backlog(Generic[T]):
             room: how many items may be held; more release everything.
             quiet: seconds without a message after which everything is released; four times that
                 while `FAR` or more messages waited behind the last one.
-            longest: seconds for which an event may be held that came in time.
+            longest: seconds for which an event may be held that came in time, and for which all
+                may be held on when the present is in sight.
             patience: seconds for which an event may be held that is late already.
         """
         if room < 1 or quiet <= 0 or longest < quiet or patience < longest:
@@ -65,6 +67,7 @@ class Backlog(Generic[T]):
         self._until = 0.0
         self._last = 0.0
         self._behind: dict[str, int] = {}
+        self._begun: dict[str, tuple[float, int]] = {}  # by stream: when, and how many were behind
 
     def __len__(self) -> int:
         """Items held."""
@@ -106,6 +109,8 @@ class Backlog(Generic[T]):
         if not self._count or until < self._until:
             self._until = until
         self._last, self._behind[stream] = now, behind
+        if stream not in self._begun:
+            self._begun[stream] = (now, behind)
         self._offered += 1  # two deliveries of one message: the later one stands for it
         rank = (position.epoch, position.sequence, position.index, self._offered)
         entries = self._held.get(key)
@@ -136,12 +141,26 @@ class Backlog(Generic[T]):
             return 0.0
         far = max(self._behind.values()) >= FAR
         quiet = self._quiet * _PAUSE if far else self._quiet
-        return min(max(self._last, heard_at) + quiet, self._until) - now
+        until = self._until if now < self._until else now + self._in_sight(now)
+        return min(max(self._last, heard_at) + quiet, until) - now
+
+    def _in_sight(self, now: float) -> float:
+        """Seconds in which the present will be reached; 0 when that would take too long."""
+        left = 0.0
+        for stream, behind in self._behind.items():
+            began, at_first = self._begun[stream]
+            if behind >= at_first:
+                if behind:
+                    return 0.0
+                continue
+            left = max(left, behind * (now - began) / (at_first - behind))
+        return left if now + left <= self._until + self._longest else 0.0
 
     def release(self) -> list[T]:
         """Everything, of each key the newest first."""
         items = [entry[1] for entries in self._held.values() for entry in reversed(entries)]
         self._held.clear()
         self._behind.clear()
+        self._begun.clear()
         self._count = 0
         return items

@@ -83,6 +83,65 @@ def test_one_that_came_in_time_ends_the_wait_of_all() -> None:
     assert backlog.due(20, heard_at=1e9) == pytest.approx(60)
 
 
+READ_AT = 10.0  # messages a second
+
+
+@pytest.mark.parametrize(
+    ("behind", "held"),
+    [
+        (49, 4.9),  # read within the limit
+        (60, 6.0),  # in sight when the limit is reached: 1 s more
+        (99, 9.9),  # as far as is waited for
+        (110, 5.0),  # would take too long
+        (1000, 5.0),
+    ],
+)
+def test_what_is_in_sight_when_time_is_up_is_waited_for(behind: int, held: float) -> None:
+    backlog = Backlog[int](room=10_000, quiet=0.25, longest=5)
+    now, left = 0.0, behind
+    offer(backlog, "a", 1, now=now, behind=left)
+    while backlog.due(now) > 0:
+        now += 1 / READ_AT
+        left -= 1
+        offer(backlog, "a", behind - left + 1, now=now, behind=left)
+    assert now == pytest.approx(held, abs=0.11)
+
+
+def test_a_reading_that_slows_down_is_waited_for_no_longer_than_that() -> None:
+    backlog = Backlog[int](room=10_000, quiet=0.25, longest=5)
+    now, left = 0.0, 100.0
+    offer(backlog, "a", 1, now=now, behind=100)
+    number = 1
+    while backlog.due(now) > 0:
+        assert now <= 10.0
+        now, number = now + 0.1, number + 1
+        left -= 1.2 if now < 4 else 0.4
+        offer(backlog, "a", number, now=now, behind=int(left))
+    assert left > 0
+
+
+def test_each_stream_must_be_in_sight() -> None:
+    def offered(other_behind: int) -> Backlog[int]:
+        backlog = Backlog[int](room=100, quiet=0.25, longest=5)
+        for now, mine, other in ((0.0, 100, 100), (5.0, 10, other_behind)):
+            for stream, behind in (("one", mine), ("other", other)):
+                backlog.offer(key(stream), at(int(now)), 1, now=now, behind=behind, stream=stream)
+        return backlog
+
+    assert offered(40).due(5.0) > 0
+    assert offered(60).due(5.0) <= 0  # 7.5 s more
+    assert offered(100).due(5.0) <= 0  # does not move
+    assert offered(120).due(5.0) <= 0  # grows
+
+
+def test_a_queue_that_was_empty_and_grows_is_not_in_sight() -> None:
+    backlog = Backlog[int](room=100, quiet=0.25, longest=5)
+    for now, mine, other in ((0.0, 100, 0), (5.0, 10, 7)):
+        for stream, behind in (("one", mine), ("other", other)):
+            backlog.offer(key(stream), at(int(now)), 1, now=now, behind=behind, stream=stream)
+    assert backlog.due(5.0) <= 0
+
+
 @pytest.mark.parametrize(("behind", "quiet"), [(1, 0.25), (99, 0.25), (100, 1), (100_000, 1)])
 def test_silence_far_from_the_end_is_taken_for_a_pause(behind: int, quiet: float) -> None:
     backlog = Backlog[int](room=100, quiet=0.25, longest=5)
