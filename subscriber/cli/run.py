@@ -75,11 +75,9 @@ def run(
 
 
 async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: bool) -> None:
-    from subscriber.cli.console import coloured  # noqa: PLC0415
     from subscriber.cli.loop import first_of  # noqa: PLC0415
     from subscriber.cli.session import running_session, watching  # noqa: PLC0415
     from subscriber.cli.stage import describe, listen_address  # noqa: PLC0415
-    from subscriber.cli.timeline import Timeline  # noqa: PLC0415
     from subscriber.ports.tracing import secrets_in  # noqa: PLC0415
     from subscriber.service.journal import Journal, Redactor, set_up  # noqa: PLC0415
     from subscriber.service.meters import Meters  # noqa: PLC0415
@@ -89,36 +87,43 @@ async def _serve(stage: Stage, stopping: asyncio.Event, *, sample: bool, drawn: 
     set_up(style=log.format, level="warning" if drawn else log.level, redactor=redactor)
     meters = Meters()
 
+    screen = _screen(stage, stopping) if drawn else None
+    async with running_session(
+        stage,
+        observers=(screen or Journal(),),
+        meters=meters,
+        listen=listen_address(stage),
+    ) as session:
+        if screen:
+            for line in describe(stage, session.url):
+                screen.say(line)
+            screen.say()
+        if sample:
+            await _play(session, screen or _screen(stage, stopping), stopping)
+        if screen and not stopping.is_set():
+            _say_what_next(session, screen)
+        await first_of(stopping.wait(), watching(session, meters, redactor))
+        if screen:
+            screen.say("\nstopping: finishing what is in hand (Ctrl-C again leaves at once)")
+    if screen:
+        screen.say("stopped; no process is left behind")
+
+
+def _screen(stage: Stage, stopping: asyncio.Event) -> Timeline:
+    from subscriber.cli.console import coloured  # noqa: PLC0415
+    from subscriber.cli.timeline import Timeline  # noqa: PLC0415
+
     def gone() -> None:
         # what is still buffered would be complained about at the very end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         stopping.set()
 
-    screen = Timeline(
+    return Timeline(
         sys.stdout,
         colour=coloured(),
         state_of=stage.state_of if stage.simulator else None,
         gone=gone,
     )
-    async with running_session(
-        stage,
-        observers=(screen if drawn else Journal(),),
-        meters=meters,
-        listen=listen_address(stage),
-    ) as session:
-        if drawn:
-            for line in describe(stage, session.url):
-                screen.say(line)
-            screen.say()
-        if sample:
-            await _play(session, screen, stopping)
-        if drawn and not stopping.is_set():
-            _say_what_next(session, screen)
-        await first_of(stopping.wait(), watching(session, meters, redactor))
-        if drawn:
-            screen.say("\nstopping: finishing what is in hand (Ctrl-C again leaves at once)")
-    if drawn:
-        screen.say("stopped; no process is left behind")
 
 
 async def _play(session: Session, screen: Timeline, stopping: asyncio.Event) -> None:
