@@ -55,6 +55,8 @@ _CONVERSATIONS = 64
 """Keys that are talked about with PagerDuty at once, per process."""
 _START_PAUSE = 0.5
 """Seconds between two tries of a step of the start."""
+_PREPARE_PAUSE = 0.01
+"""Seconds between two templates that the start has put off."""
 _STANDSTILL = 10.0
 """Seconds that the event loop may stand still before it is written where."""
 
@@ -287,13 +289,14 @@ class Service:
         _expect(self._meters, setup, SystemClock().now())
 
     async def prepare(self) -> None:
-        """Compile what the start put off, one template at a time between the messages.
+        """Compile what the start put off, one template (7 ms, 27 at most) at a time.
 
-        Whatever comes first does not have to wait for it: a template that is not ready compiles
-        when it is used.
+        Whatever comes first does not have to wait for all: a template that is not ready compiles
+        when it is used, and between two of them there is time for a conversation. Without that
+        pause one that comes meanwhile takes 200 ms, for each of its steps waits for a template.
         """
         for _ in self._book.rules.prepare():
-            await asyncio.sleep(0)
+            await asyncio.sleep(_PREPARE_PAUSE)
 
     async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step of the start, again while NATS stumbles, for `startup_timeout` seconds.
