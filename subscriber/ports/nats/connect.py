@@ -256,7 +256,9 @@ class NatsConnection:
             raise PortUnavailable("NATS: not connected")
         await self._exchange.ask_all(subject, payload, self.options.request_timeout, gather)
 
-    def request_plain(self, subject: bytes, payload: bytes, block: bytes) -> Awaitable[Answer]:
+    def request_plain(
+        self, subject: bytes, payload: bytes = b"", block: bytes = b""
+    ) -> Awaitable[Answer]:
         """The same for a subject and a header block of our own making; see `Exchange.ask_plain`."""
         if self._exchange is None:
             raise PortUnavailable("NATS: not connected")

@@ -43,8 +43,9 @@ async def read_direct(
 
 
 async def read_last_direct(connection: NatsConnection, stream: str, subject: str) -> Stored | None:
-    """The last message on a subject from any replica; None when there is none."""
-    return _direct(await connection.request(f"{API}.DIRECT.GET.{stream}.{subject}"), stream)
+    """The last message on a subject of our own making, from any replica; None: there is none."""
+    asked = f"{API}.DIRECT.GET.{stream}.{subject}".encode()
+    return _direct(await connection.request_plain(asked), stream)
 
 
 async def read_leader(

@@ -143,8 +143,11 @@ async def _nothing(_message: Msg) -> None:
     """Never called: what comes goes to the taker."""
 
 
-def publication(subject: bytes, payload: bytes, reply: bytes = b"") -> bytes:
+def publication(subject: bytes, payload: bytes, reply: bytes = b"", block: bytes = b"") -> bytes:
     """The command that publishes, for `WireClient.write`; the subjects are not checked."""
+    if block:
+        sizes = b"%d %d" % (len(block), len(block) + len(payload))
+        return b"HPUB %b %b %b\r\n%b%b\r\n" % (subject, reply, sizes, block, payload)
     return b"PUB %b %b %d\r\n%b\r\n" % (subject, reply, len(payload), payload)
 
 
