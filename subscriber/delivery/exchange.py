@@ -29,6 +29,11 @@ from subscriber.model import (
     VerdictKind,
 )
 
+# What every page looks at, by a name of its own: `Move.SEND` takes 0.09 us in Python 3.11.
+_TRIGGER, _ACCEPTED, _SEND = Action.TRIGGER, VerdictKind.ACCEPTED, Move.SEND
+_DELIVERED = (OutcomeKind.DELIVERED, Reason.ACCEPTED)
+_OVERWRITES = (Action.TRIGGER, Action.RESOLVE)
+
 HOLDS_BACK = frozenset({Reason.RATE_LIMITED, Reason.THROTTLED, Reason.UNREACHABLE})
 """Troubles that are not the body's: an older event of the key would meet them too, so it waits."""
 
@@ -86,7 +91,7 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
     """Say it, and behind a trigger the acknowledge that overtook it."""
     heard = _Heard()
     statements = [content]
-    if content.action is Action.TRIGGER and taken.acknowledged > content.position:
+    if content.action is _TRIGGER and taken.acknowledged > content.position:
         statements.append(replace(content, action=Action.ACKNOWLEDGE, payload=None))
     for number, statement in enumerate(statements):
         now = yield NOW
@@ -102,12 +107,12 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
         assert isinstance(verdict, Verdict)
         run.last = heard.verdict = verdict
         heard.ambiguous = heard.ambiguous or verdict.ambiguous
-        if verdict.kind is VerdictKind.ACCEPTED or verdict.ambiguous:
+        if verdict.kind is _ACCEPTED or verdict.ambiguous:
             heard.nothing = False
         if number > 0 and verdict.kind is VerdictKind.REJECTED:
             run.last = first  # the page stands; only its acknowledge was not wanted
             return heard
-        heard.accepted = verdict.kind is VerdictKind.ACCEPTED
+        heard.accepted = verdict.kind is _ACCEPTED
         if not heard.accepted:
             return heard
         heard.acknowledged = number > 0
@@ -144,7 +149,7 @@ def _closing(
 
     if heard.accepted:
         return _Closing(change=settle)
-    holds = step.move is Move.SEND and run.intent.action in (Action.TRIGGER, Action.RESOLVE)
+    holds = step.move is Move.SEND and run.intent.action in _OVERWRITES
 
     def release(alert: Alert) -> Alert:
         free = entry.released(alert, position)
@@ -219,10 +224,9 @@ def note_doubt(content: Intent, until: float) -> Flow[None]:
 def _told(run: Run, step: Step, after: Alert, now: float) -> Outcome:
     """Accepted and settled; whoever overwrote something unknown comes back to say it once more."""
     run.settled = True
-    action = run.intent.action
-    if action in (Action.TRIGGER, Action.RESOLVE) and entry.owes_repetition(after):
+    if run.intent.action in _OVERWRITES and entry.owes_repetition(after):
         delay = max(entry.repetition_due(after, run.policy) - now, 0.001)
         return run.put_off(now, Reason.IN_DOUBT, delay=delay)
-    if step.move is Move.SEND:
-        return run.end(OutcomeKind.DELIVERED, Reason.ACCEPTED)
+    if step.move is _SEND:
+        return run.end(*_DELIVERED)
     return run.end(over(after, run.intent, step.place).kind, Reason.REPAIRED)

@@ -40,7 +40,8 @@ from subscriber.model import (
     Recall,
 )
 
-_GUARDED = frozenset({Move.SEND, Move.REMEMBER})
+_NEWER = Place.NEWER  # one look at an enum's member takes 0.09 us in Python 3.11
+_GUARDED = (Move.SEND, Move.REMEMBER)
 """What is done about a key never seen, and begins with a compare-and-set."""
 
 
@@ -119,8 +120,13 @@ def _tell(run: Run, guess: bool) -> Flow[Outcome]:
     for _ in range(policy.rounds):
         alert, revision, now, step = yield from _look(run, guess)
         guessed, guess = guess and not revision, False
-        run.settled = run.settled or step.place is not Place.NEWER
+        run.settled = run.settled or step.place is not _NEWER
         match step.move:
+            case Move.SEND:  # nearly always
+                put_off = yield from _guard(run, alert, revision, now)
+                if put_off is not None:
+                    return put_off
+                content: Intent = _as_sent(run, now)
             case Move.END:
                 return run.end(step.kind, step.reason)
             case Move.WAIT:
@@ -137,11 +143,6 @@ def _tell(run: Run, guess: bool) -> Flow[Outcome]:
                 if (yield from ask_save(entry.remembered(free, intent.position), revision)):
                     return run.end(step.kind, step.reason)
                 continue
-            case Move.SEND:
-                put_off = yield from _guard(run, alert, revision, now)
-                if put_off is not None:
-                    return put_off
-                content: Intent = _as_sent(run, now)
             case Move.REPEAT:
                 content = yield from _settled_content(run, alert)
         wait = refused or (yield from ask_permit(run, content))

@@ -66,6 +66,8 @@ class Row:
     reason: Reason = Reason.ACCEPTED
 
 
+_NEWER = Place.NEWER  # one look at an enum's member takes 0.09 us in Python 3.11
+_ACKNOWLEDGE, _CHANGE = Action.ACKNOWLEDGE, Action.CHANGE
 _NONE, _OPEN = AlertState.NONE, AlertState.OPEN
 _ACKED, _RESOLVED = AlertState.ACKNOWLEDGED, AlertState.RESOLVED
 
@@ -134,12 +136,12 @@ _SEND = {
 def place_of(alert: Alert, intent: Intent) -> Place:
     """The fence: compare the intent with what is settled; each action looks at its register."""
     mark = alert.position
-    if intent.action is Action.ACKNOWLEDGE:
+    if intent.action is _ACKNOWLEDGE:
         mark = max(alert.position, alert.acknowledged)
-    elif intent.action is Action.CHANGE:
+    elif intent.action is _CHANGE:
         return Place.NEWER if alert.position == Position() else Place.SAME
     if intent.position > mark:
-        return Place.NEWER
+        return _NEWER
     return Place.SAME if intent.position == mark else Place.OLDER
 
 
@@ -170,7 +172,7 @@ def decide(
         delay = min(delay, max(until - now, policy.busy_delay))
         return Step(move=Move.WAIT, reason=Reason.BUSY, place=place, delay=delay)
 
-    if place is not Place.NEWER:
+    if place is not _NEWER:
         if entry.owes_repetition(alert):
             if live:
                 return busy(claim_ends)
@@ -199,14 +201,12 @@ def decide(
         return Step(move=Move.WAIT, reason=Reason.BUSY, place=place, delay=delay)
     row = TABLE[(alert.state, intent.action)]
     match row.move:
-        case Move.PASS if entry.is_at_rest(alert):
-            return Step(move=Move.PASS, reason=row.reason, place=place, kind=OutcomeKind.SKIPPED)
-        case Move.REMEMBER:
-            return Step(
-                move=Move.REMEMBER, reason=row.reason, place=place, kind=OutcomeKind.SKIPPED
-            )
-        case _:
+        case Move.SEND:
             return _SEND[row.state]
+        case Move.PASS if not entry.is_at_rest(alert):
+            return _SEND[row.state]
+        case move:  # PASS or REMEMBER
+            return Step(move=move, reason=row.reason, place=place, kind=OutcomeKind.SKIPPED)
 
 
 def over(alert: Alert, intent: Intent, place: Place) -> Step:
