@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from subscriber.delivery import entry
-from subscriber.delivery.run import NOW, Flow, Run, ask_load, ask_save
+from subscriber.delivery.run import NOW, Flow, Run
 from subscriber.delivery.table import Move, Step, over
 from subscriber.model import (
     Action,
@@ -19,11 +19,13 @@ from subscriber.model import (
     Claim,
     Doubt,
     Intent,
+    Load,
     Outcome,
     OutcomeKind,
     Pause,
     Problem,
     Reason,
+    Save,
     Send,
     Verdict,
     VerdictKind,
@@ -44,7 +46,7 @@ def say(run: Run, step: Step, content: Intent, alert: Alert, revision: int) -> F
     now = yield NOW
     claim = Claim(owner=run.owner, position=content.position, expires_at=now + policy.lease)
     taken = entry.claimed(alert, claim, now=now, policy=policy)
-    saved = yield from ask_save(taken, revision)
+    saved: int | None = yield Save(alert=taken, revision=revision)
     if not saved:
         return None
     heard = yield from _exchange(run, content, taken, claim)
@@ -199,14 +201,14 @@ def _close(
     while True:
         wanted = change(alert)
         try:
-            if (yield from ask_save(wanted, revision)):
+            if (yield Save(alert=wanted, revision=revision)):
                 return wanted
-            alert, revision = yield from ask_load(run.intent)
+            alert, revision = yield Load(key=taken.key)
         except Problem:
             if not pauses:
                 raise
             yield Pause(seconds=pauses.pop(0))
-            alert, revision = yield from ask_load(run.intent)
+            alert, revision = yield Load(key=taken.key)
         if alert == wanted:
             return wanted
         if alert.claim != claim:
@@ -216,8 +218,9 @@ def _close(
 def note_doubt(content: Intent, until: float) -> Flow[None]:
     """We spoke without a claim: write down what may have been heard after its successor."""
     while True:
-        alert, revision = yield from ask_load(content)
-        if (yield from ask_save(entry.doubted(alert, content.position, until), revision)):
+        alert, revision = yield Load(key=entry.key_of(content))
+        doubted = entry.doubted(alert, content.position, until)
+        if (yield Save(alert=doubted, revision=revision)):
             return
 
 

@@ -1,7 +1,7 @@
 """One run of a conversation: what it knows and counts, how it ends, and how it asks.
 
-Rules: the only mutable thing of the delivery core; it lives as long as its generator. The asking
-functions wrap one effect each and give its answer a type.
+Rules: the only mutable thing of the delivery core; it lives as long as its generator. What is
+yielded is an effect, and what comes back is of the type that `model.effect` says.
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-from subscriber.delivery import entry
 from subscriber.delivery.backoff import asked_for, backoff
 from subscriber.delivery.policy import Policy
 from subscriber.model import (
     Action,
-    Alert,
     Effect,
     Intent,
-    Load,
     Now,
     Outcome,
     OutcomeKind,
     Permit,
     Reason,
-    Save,
     Verdict,
 )
 
@@ -124,21 +120,6 @@ class Run:
         if limit is None or self.intent.action is not _TRIGGER:
             return False
         return at - (self.intent.occurred_at or self.received_at) > limit
-
-
-def ask_load(intent: Intent, *, guess: bool = False) -> Flow[tuple[Alert, int]]:
-    """The entry of the intent's key, and its revision; with `guess` a look is not needed."""
-    answer = yield Load(key=entry.key_of(intent), guess=guess)
-    assert isinstance(answer, tuple)
-    alert, revision = answer
-    return alert, revision
-
-
-def ask_save(alert: Alert, revision: int) -> Flow[int]:
-    """The new revision, or 0 when somebody else was first."""
-    answer = yield Save(alert=alert, revision=revision)
-    assert answer is None or isinstance(answer, int)
-    return answer or 0
 
 
 def ask_permit(run: Run, content: Intent) -> Flow[float]:
