@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from subscriber.model import Problem, Reason
 from subscriber.web.guard import GuardedProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
 class HttpServer:

@@ -90,6 +90,7 @@ def test_importing_the_command_line_imports_nothing() -> None:
         "subscriber.cli.story",
         "rich.traceback",  # by structlog, for drawing tracebacks that are text already
         "pygments",
+        "starlette",  # the simulator's
         "re2",  # only for a rule with a regular expression
         "cloudevents",  # the SDK writes; the service reads
         "dateutil",
