@@ -30,6 +30,9 @@ _AWAY_DELAY = 2.0
 _BUG_DELAY = 5.0
 _BUG_LIMIT = 5
 """Deliveries after which a message that trips over a bug becomes a dead letter."""
+_ACKNOWLEDGED = frozenset(
+    kind for kind, answer in SETTLEMENT_OF.items() if answer is SettlementKind.ACK
+)
 _LETTER_BYTES = 16 * 1024 * 1024
 _FEWEST_LETTERS = 16
 """Each letter holds its whole message: a batch of 4096 bad events must not become gigabytes."""
@@ -101,11 +104,8 @@ class Ending:
 
     def at_once(self, work: Work) -> bool:
         """Acknowledge what needs nothing else, without waiting; False when it needs more."""
-        if work.fault is not None or work.returned or work.copies:
+        if work.returned or not _needs_only_ack(work):
             return False
-        for report in work.reports:
-            if SETTLEMENT_OF[report.outcome.kind] is not SettlementKind.ACK:
-                return False
         work.held.ack_nowait()
         self._tell(work.reports)
         return True
@@ -116,6 +116,10 @@ class Ending:
             await self.give_back(work.held, 0.0)
             return
         try:
+            if _needs_only_ack(work):  # nearly all; 2 us less than the way below
+                await work.held.ack()
+                self._tell(work.reports)
+                return
             if work.fault is not None:
                 raise work.fault
             await self._answer(work, settle([report.outcome for report in work.reports]))
@@ -193,6 +197,15 @@ class Ending:
             await self._answer(work, settle([outcome]))
         except PortUnavailable:
             await self.give_back(work.held, _AWAY_DELAY)
+
+
+def _needs_only_ack(work: Work) -> bool:
+    """Whether everything it asked for ended in a way that is acknowledged, without a letter."""
+    return (
+        work.fault is None
+        and not work.copies
+        and all(report.outcome.kind in _ACKNOWLEDGED for report in work.reports)
+    )
 
 
 def _letters(reports: tuple[Report, ...], size: int) -> tuple[Report, ...]:
