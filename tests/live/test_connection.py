@@ -320,6 +320,24 @@ async def test_a_request_ends_when_the_connection_breaks(nats_server: EmbeddedNa
             pipe.to_client = True
 
 
+async def test_a_request_that_nobody_answers_or_waits_for_is_forgotten_in_time(
+    nats_server: EmbeddedNats,
+) -> None:
+    options = quick(nats_server.url, request_timeout=0.3)
+    async with NatsConnection(options) as link:
+        await link.client.subscribe("silent")  # so that the server does not answer "nobody"
+        given_up = asyncio.ensure_future(link.request_plain(b"silent", b"1"))
+        waiting = asyncio.ensure_future(link.request_plain(b"silent", b"2", b"NATS/1.0\r\n\r\n"))
+        await asyncio.sleep(0)
+        assert link._exchange is not None
+        assert len(link._exchange._open) == 2
+        given_up.cancel()
+        with pytest.raises(PortUnavailable, match="no answer to silent within 0.3 s"):
+            await asyncio.wait_for(waiting, 5)
+        assert given_up.cancelled()
+        await until(lambda: link._exchange is not None and link._exchange._open == {})
+
+
 async def test_an_answer_to_a_ping_that_nobody_waits_for_any_more_does_no_harm(
     nats_server: EmbeddedNats,
 ) -> None:
