@@ -332,7 +332,7 @@ async def test_a_request_that_nobody_answers_or_waits_for_is_forgotten_in_time(
         assert link._exchange is not None
         assert len(link._exchange._open) == 2
         given_up.cancel()
-        with pytest.raises(PortUnavailable, match="no answer to silent within 0.3 s"):
+        with pytest.raises(PortUnavailable, match=r"no answer to silent within 0\.3 s"):
             await asyncio.wait_for(waiting, 5)
         assert given_up.cancelled()
         await until(lambda: link._exchange is not None and link._exchange._open == {})
