@@ -2,8 +2,8 @@
 
 Rules: names, labels and meanings are those of `metrics`. What happens is counted where it happens;
 what merely is (a queue's length, tokens left) is read when somebody asks, so it costs the events
-nothing. The series of what is configured exist from the start, at 0: a counter that appears with
-its first increment hides it from `increase()`.
+nothing. Objects for label values are made once and kept. The series of what is configured exist
+from the start, at 0: a counter that appears with its first increment hides it from `increase()`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     GCCollector,
+    Histogram,
     Metric,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from subscriber.model import Outcome, OutcomeKind, Reason
-from subscriber.service.counting import Count, Counts, Spread
 from subscriber.service.metrics import METRICS, Kind
 from subscriber.service.report import Report
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each: noise
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
@@ -115,23 +119,24 @@ class Meters:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.received = self._count("messages_received")
-        self.redelivered = self._count("messages_redelivered")
-        self.postponed = self._count("messages_postponed")
-        self.internal_errors = self._count("internal_errors")
-        self.reconnections = self._count("nats_reconnections")
-        self._outcomes = self._counts("outcomes")
-        self._actions = self._counts("actions")
-        self._calls = self._counts("pagerduty_calls")
-        self._retries = self._counts("retries")
-        self._refusals = self._counts("routing_key_refusals")
-        self._matched = self._counts("events_matched")
-        self._render_errors = self._counts("render_errors")
-        self._dead_letters = self._counts("dead_letters")
-        self._reloads = self._counts("config_reloads")
-        self._since_event = self._spread("event_to_delivery_seconds")
-        self._since_receipt = self._spread("receipt_to_delivery_seconds")
-        self._call_seconds = self._spread("pagerduty_call_seconds")
+        self.received = self._counter("messages_received")
+        self.redelivered = self._counter("messages_redelivered")
+        self.postponed = self._counter("messages_postponed")
+        self.internal_errors = self._counter("internal_errors")
+        self.reconnections = self._counter("nats_reconnections")
+        self._outcomes_family = self._counter("outcomes")
+        self._outcomes = _Children(self._outcomes_family)
+        self._actions = _Children(self._counter("actions"))
+        self._calls = _Children(self._counter("pagerduty_calls"))
+        self._retries = _Children(self._counter("retries"))
+        self._refusals = _Children(self._counter("routing_key_refusals"))
+        self._matched = _Children(self._counter("events_matched"))
+        self._render_errors = _Children(self._counter("render_errors"))
+        self._dead_letters = _Children(self._counter("dead_letters"))
+        self._reloads = _Children(self._counter("config_reloads"))
+        self._since_event = self._histogram("event_to_delivery_seconds")
+        self._since_receipt = self._histogram("receipt_to_delivery_seconds")
+        self._call_seconds = self._histogram("pagerduty_call_seconds")
         self.received_at = 0.0
         """When the last message came, seconds since 1970."""
         self._services: tuple[str, ...] = ()
@@ -257,7 +262,14 @@ class Meters:
 
     def total(self, kind: str) -> int:
         """How many ended in this kind, whatever the reason."""
-        return self._outcomes.by("outcome").get(kind, 0)
+        return int(
+            sum(
+                sample.value
+                for metric in self._outcomes_family.collect()
+                for sample in metric.samples
+                if sample.name.endswith("_total") and sample.labels["outcome"] == kind
+            )
+        )
 
     # -- what is -----------------------------------------------------------------------------
 
@@ -283,16 +295,30 @@ class Meters:
 
     # -- making ------------------------------------------------------------------------------
 
-    def _counts(self, name: str) -> Counts:
-        counts = Counts(METRICS[name])
-        self.registry.register(counts)
-        return counts
+    def _counter(self, name: str) -> Counter:
+        metric = METRICS[name]
+        return Counter(metric.full_name, metric.says, metric.labels, registry=self.registry)
 
-    def _count(self, name: str) -> Count:
-        """One without labels."""
-        return self._counts(name).of()
+    def _histogram(self, name: str) -> Histogram:
+        metric = METRICS[name]
+        return Histogram(
+            metric.full_name, metric.says, metric.labels, registry=self.registry, buckets=_LATENCY
+        )
 
-    def _spread(self, name: str) -> Spread:
-        spread = Spread(METRICS[name], _LATENCY)
-        self.registry.register(spread)
-        return spread
+
+class _Children:
+    """The counters of one family by label values, each looked up in the library once."""
+
+    __slots__ = ("_family", "_known")
+
+    def __init__(self, family: Counter) -> None:
+        self._family = family
+        self._known: dict[tuple[str, ...], Counter] = {}
+
+    def of(self, *values: str) -> Counter:
+        """The counter; values of a StrEnum are texts too."""
+        known = self._known.get(values)
+        if known is None:
+            known = self._family.labels(*(str(value) for value in values))
+            self._known[values] = known
+        return known
