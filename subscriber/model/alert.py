@@ -8,11 +8,10 @@ only place that changes an entry, by the rules written there and in docs/deliver
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import StrEnum
 
-from subscriber.model.intent import Position
-from subscriber.model.value import value
+from subscriber.model.intent import FIRST, Position
+from subscriber.model.record import record
 
 
 class AlertState(StrEnum):
@@ -24,7 +23,7 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-@value(frozen=True, slots=True, kw_only=True, order=True)
+@record(frozen=True, slots=True, kw_only=True, order=True)
 class AlertKey:
     """PagerDuty scopes a dedup key by routing key; we scope it by service name."""
 
@@ -32,7 +31,7 @@ class AlertKey:
     dedup_key: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Somebody may be sending what `position` asks, until `expires_at` (seconds since 1970).
 
@@ -44,7 +43,7 @@ class Claim:
     expires_at: float
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Doubt:
     """A request whose end nobody knows: it may have arrived, or may arrive before `until`.
 
@@ -57,7 +56,7 @@ class Doubt:
     until: float
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """A newer event has been heard and waits for its turn; older ones hold back until `until`."""
 
@@ -65,7 +64,7 @@ class Waiting:
     until: float
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A ledger entry; `Alert(key=key)` is the entry of a key never seen.
 
@@ -83,9 +82,9 @@ class Alert:
     """
 
     key: AlertKey
-    position: Position = field(default_factory=Position)
+    position: Position = FIRST
     state: AlertState = AlertState.NONE
-    acknowledged: Position = field(default_factory=Position)
+    acknowledged: Position = FIRST
     claim: Claim | None = None
     doubt: Doubt | None = None
     waiting: Waiting | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """The first place of an event; gives its intents theirs in the order.
 

@@ -26,7 +26,7 @@ from typing import TypeAlias
 from subscriber.model.alert import Alert, AlertKey
 from subscriber.model.intent import Intent, Position
 from subscriber.model.reason import Reason
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
 class VerdictKind(StrEnum):
@@ -37,7 +37,7 @@ class VerdictKind(StrEnum):
     RETRY = "retry"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One exchange, judged.
 
@@ -60,7 +60,7 @@ class Verdict:
     errors: tuple[str, ...] = ()
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Load:
     """Read a ledger entry.
 
@@ -74,7 +74,7 @@ class Load:
     guess: bool = False
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Save:
     """Write a ledger entry if it still has `revision` (0: if there is none)."""
 
@@ -82,7 +82,7 @@ class Save:
     revision: int
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Send:
     """Tell PagerDuty.
 
@@ -97,7 +97,7 @@ class Send:
     deadline: float
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Recall:
     """Render again what an earlier event asked of this key.
 
@@ -110,7 +110,7 @@ class Recall:
     rule: str = ""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Permit:
     """Spend one call of a service's allowance; `urgent` (a trigger) may use the reserve."""
 
@@ -118,12 +118,12 @@ class Permit:
     urgent: bool = False
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Now:
     """Ask for the time."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Pause:
     """Wait, keeping the message in hand (the driver keeps telling NATS so)."""
 

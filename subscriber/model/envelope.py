@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One message as it arrived.
 

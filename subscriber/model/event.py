@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Event:
     """One CloudEvent (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md).
 

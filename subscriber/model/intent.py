@@ -7,11 +7,10 @@ very end. So an Intent may be logged, stored in a dead letter and shown on a pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
 from subscriber.model.event import Json
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
 class Action(StrEnum):
@@ -23,7 +22,7 @@ class Action(StrEnum):
     CHANGE = "change"
 
 
-@value(frozen=True, slots=True, kw_only=True, order=True)
+@record(frozen=True, slots=True, kw_only=True, order=True)
 class Position:
     """Where an intent stands in the order of events: newest wins per key.
 
@@ -38,7 +37,11 @@ class Position:
     index: int = 0
 
 
-@value(frozen=True, slots=True, kw_only=True)
+FIRST = Position()
+"""Older than every real one."""
+
+
+@record(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One thing to say to PagerDuty.
 
@@ -69,5 +72,5 @@ class Intent:
     event_source: str = ""
     event_type: str = ""
     occurred_at: float = 0.0
-    position: Position = field(default_factory=Position)
+    position: Position = FIRST
     notes: tuple[str, ...] = ()

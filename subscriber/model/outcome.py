@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from subscriber.model.intent import Intent
 from subscriber.model.reason import Reason
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
 class OutcomeKind(StrEnum):
@@ -23,7 +23,7 @@ class OutcomeKind(StrEnum):
     DEFERRED = "deferred"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One end.
 

@@ -15,12 +15,12 @@ This module does not know services or routing keys; a body that holds one is ref
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any
 
 from subscriber.model import Action, Json, Problem, Reason, excerpt
+from subscriber.model.record import record
 from subscriber.pagerduty import links as attachments
 from subscriber.pagerduty.details import encode, presentable, shed
 from subscriber.pagerduty.limits import (
@@ -62,7 +62,7 @@ _SEVERITY_HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Normalised:
     """The parts of an Intent that come from a body.
 

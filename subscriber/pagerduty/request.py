@@ -7,8 +7,10 @@ routing key and therefore never appears in a repr. This module does not know HTT
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from subscriber.model.record import record
 
 
 class Api(StrEnum):
@@ -18,7 +20,7 @@ class Api(StrEnum):
     CHANGES = "changes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Request:
     """One POST, ready to send.
 
@@ -35,7 +37,7 @@ class Request:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What came back.
 

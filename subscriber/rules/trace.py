@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import field
 
 from subscriber.model import Intent, Problem, Reason
-from subscriber.model.value import value
+from subscriber.model.record import record
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Trace:
     """What one rule made of one event, to the end.
 

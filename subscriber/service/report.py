@@ -10,13 +10,13 @@ secret: intents name services, never keys.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from subscriber.model import Envelope, Event, Outcome
+from subscriber.model.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Report:
     """How one event (or one intent of it) ended.
 

@@ -1,4 +1,4 @@
-"""Values behave as the frozen dataclasses that they are, whatever makes them quick."""
+"""Records behave as the frozen dataclasses that they are, whatever makes them quick."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from subscriber import model
-from subscriber.model.value import value
+from subscriber.model.record import record
 
-VALUES = [
+RECORDS = [
     one
     for name in model.__all__
     if dataclasses.is_dataclass(one := getattr(model, name)) and isinstance(one, type)
 ]
 
 
-@value(frozen=True, slots=True, kw_only=True, order=True)
+@record(frozen=True, slots=True, kw_only=True, order=True)
 class _Sample:
     first: int
     second: str = "x"
@@ -28,16 +28,16 @@ class _Sample:
     hidden: str = dataclasses.field(default="secret", repr=False, compare=False)
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Key:
     name: str
 
 
-def test_there_are_values() -> None:
-    assert len(VALUES) >= 15
+def test_there_are_records() -> None:
+    assert len(RECORDS) >= 15
 
 
-@pytest.mark.parametrize("made", VALUES, ids=lambda made: made.__name__)
+@pytest.mark.parametrize("made", RECORDS, ids=lambda made: made.__name__)
 def test_takes_what_a_dataclass_of_the_same_fields_takes(made: Any) -> None:
     fields = [
         (f.name, f.type, dataclasses.field(default=f.default, default_factory=f.default_factory))
