@@ -9,6 +9,8 @@ us that way, everything of ours included, and takes 5.4 this way (CPU time, pair
   came. The function runs inside the reading task: it must be quick and must not wait.
 - `write`: a command for the server, put behind whatever waits to be sent. Everything written in
   one turn of the event loop goes out together at its end.
+- `WideTransport`: reads twice as much at a time as nats-py asks for; 4 % of a page, 3 % of an event
+  of a backlog. (Four times as much makes the server wait for us.)
 
 Everything else (reconnecting, subscribing again, pings, buffering while the server is away) stays
 nats-py's. This module does not know JetStream.
@@ -18,10 +20,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
+from urllib.parse import ParseResult
 
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
@@ -29,6 +34,9 @@ Take = Callable[[bytes, bytes, bytes, bytes], None]
 """Called with subject, reply subject, payload and header block (both may be empty)."""
 
 _VERSION = b"NATS/1.0"
+_WIDTH = 64 * 1024
+"""Bytes read at a time; asyncio buffers up to twice as many."""
+_WEBSOCKETS = ("ws", "wss")
 _MESSAGES = (b"MSG", b"HMSG")
 
 
@@ -95,6 +103,18 @@ class WireParser(Parser):
         self.buf += data[at:]
 
 
+class WideTransport(TcpTransport):
+    """nats-py's transport over TCP, with room for more between two turns of the event loop."""
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        """See `TcpTransport`."""
+        await super().connect(uri, max(buffer_size, _WIDTH), connect_timeout)
+
+    async def read(self, buffer_size: int) -> bytes:
+        """See `TcpTransport`."""
+        return cast(bytes, await super().read(max(buffer_size, _WIDTH)))
+
+
 class WireClient(Client):
     """A nats-py client that also knows the short way."""
 
@@ -103,6 +123,11 @@ class WireClient(Client):
         self.takers: dict[int, Take] = {}
         self._ps = WireParser(self)
         self._kicked = False
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if not self._transport and s.uri.scheme not in _WEBSOCKETS:
+            self._transport = WideTransport()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
     async def take_from(self, subject: str, take: Take) -> Subscription:
         """Subscribe; `take` gets every message at once, and must neither wait nor raise."""
