@@ -142,6 +142,7 @@ class Runner:
         wanted: Sequence[Spec] | None = None,
         rules: int = 1,
         processes: int = 1,
+        apart: bool = False,
         bucket: str = "",
         collapsing: bool = False,
     ) -> Drained:
@@ -153,6 +154,7 @@ class Runner:
             wanted: those of it that must be said; left out: all.
             rules: how many are loaded.
             processes: how many of it run on the program's core.
+            apart: every second one of them runs on the servers' core instead.
             bucket: an existing ledger; left out: a new one, removed afterwards.
             collapsing: only the last word about each key must be right.
 
@@ -162,7 +164,10 @@ class Runner:
         stage = self.stage
         stage.sink.reset()
         ledger = bucket or stage.fresh("ledger")
-        async with self._running(contestant, ledger, rules, processes) as (job, children):
+        async with self._running(contestant, ledger, rules, processes, apart=apart) as (
+            job,
+            children,
+        ):
             if contestant.reads_nats:
                 samples = await self._watch(job, children, len(specs))
                 standing = await stage.standing(job.durable)
@@ -264,11 +269,11 @@ class Runner:
             rules=rules,
         )
 
-    def launch(self, contestant: Contestant, job: Job) -> Child:
-        """Start it on the program's core."""
+    def launch(self, contestant: Contestant, job: Job, *, core: int | None = None) -> Child:
+        """Start it on the program's core, unless on another."""
         return Child(
             contestant.command(job),
-            core=self.stage.core,
+            core=self.stage.core if core is None else core,
             log=job.folder / "log",
             environment=peer_environment(job, contestant),
             folder=job.folder,
@@ -276,15 +281,22 @@ class Runner:
 
     @asynccontextmanager
     async def _running(
-        self, contestant: Contestant, bucket: str, rules: int, processes: int
+        self,
+        contestant: Contestant,
+        bucket: str,
+        rules: int,
+        processes: int,
+        *,
+        apart: bool = False,
     ) -> AsyncIterator[tuple[Job, list[Child]]]:
         jobs = [self.job(bucket, rules) for _ in range(processes)]
         # Replicas share the durable name, each has its folder and port.
         jobs = [replace(one, durable=jobs[0].durable) for one in jobs]
         children: list[Child] = []
         try:
-            for job in jobs:
-                children.append(self.launch(contestant, job))
+            for place, job in enumerate(jobs):
+                core = self.stage.server_core if apart and place % 2 else None
+                children.append(self.launch(contestant, job, core=core))
             try:
                 yield jobs[0], children
             except Broken as error:

@@ -62,7 +62,15 @@ def results(ours: float = 60_000.0) -> dict:
             "act": section(
                 {"events": 1000, "rounds": rounds, "sink": {"rate": 80_000.0, "cpu_us": 9.0}}
             ),
-            "collapse": section({"events": 1000, "keys": 50, "part": 200, "rounds": rounds}),
+            "collapse": section(
+                {
+                    "events": 1000,
+                    "keys": 50,
+                    "part": 200,
+                    "rounds": rounds,
+                    "replicas": [drained(7.0, right_after=s, posts=51) for s in (1.25, 2.25, 6.0)],
+                }
+            ),
             "latency": section({"per_second": 50.0, "rounds": [{"ours": paced}] * 2}),
             "growth": section(
                 {
@@ -106,6 +114,10 @@ def test_everything_measured_is_on_the_page():
     assert "| image, over its base | **skipped** | no image was built here |" in page
     assert "| 1,000 | 1,250 | 1.25 |" in page  # rules: ratio to the first line
     assert "15.0 s (scaled)" in page  # 3.0 s for a fifth of the outage
+    assert "two replicas, the second on the servers' core | 2.25 s | 2.50 s | 3.50 s | 51 |" in page
+    assert (
+        "| Collapse by the chart's two replicas, both cores | at most 5.00 s | 2.25 | met |" in page
+    )
     assert "| 10 (**not finished** in 60 s) | 50.0 | 60.0 | 61.0 | 62.0 |" in page
     assert "1.50 | 9.00" in page  # latency: p50 and p99
 
