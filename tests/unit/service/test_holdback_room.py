@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from subscriber.model import Action, Envelope, Intent, Position
+from subscriber.model import Action, AlertKey, Envelope, Order, Position
 from subscriber.ports.memory import ManualClock
 from subscriber.service.holdback import Holdback
 
@@ -23,14 +23,10 @@ async def test_the_room_is_divided_among_streams(streams: int, held: int) -> Non
     )
     holdback.divide(streams)
     for number in range(8):
-        intent = Intent(
-            action=Action.TRIGGER,
-            service="s",
-            dedup_key=str(number),
-            position=Position(sequence=number),
-        )
+        key = AlertKey(service="s", dedup_key=str(number))
+        order = Order(Action.TRIGGER, key, Position(sequence=number))
         envelope = Envelope(subject="s", data=b"", stream="A", sequence=number, pending=500)
-        assert holdback.take(intent, number, envelope)
+        assert holdback.take(order, number, envelope)
         if needed:
             break
     assert len(needed) == held + 1
