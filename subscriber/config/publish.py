@@ -6,11 +6,8 @@ a schema cannot say (whether templates compile, whether files exist) is left to 
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -74,13 +71,11 @@ def _schema(model: type[Section], description: str) -> dict[str, Any]:
     for name, section in _sections(model).items():
         part = found if section is model else found["$defs"][name]
         part.pop("title", None)
-        meanings = _meanings(section)
         for key, field in section.model_fields.items():
             told = part["properties"][key]
             told.pop("title", None)
-            if key in meanings:
-                told |= {"description": meanings[key]}
-                told = part["properties"][key] = dict(sorted(told.items()))
+            if "description" in told:
+                told["description"] = " ".join(told["description"].split())
             default = field.get_default(call_default_factory=True)
             if isinstance(default, list | dict) and default:
                 told["default"] = default
@@ -89,20 +84,6 @@ def _schema(model: type[Section], description: str) -> dict[str, Any]:
         if "description" in part:
             part["description"] = " ".join(part["description"].split())
     return {"$schema": DIALECT, "title": model.__name__, **found, "description": description}
-
-
-def _meanings(section: type[Section]) -> dict[str, str]:
-    """Field -> the text that stands below it in the source, on one line."""
-    (told,) = ast.parse(inspect.getsource(section)).body
-    assert isinstance(told, ast.ClassDef)
-    found = {}
-    for field, below in pairwise(told.body):
-        match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                value=ast.Constant(value=str(text))
-            ):
-                found[name] = " ".join(text.split())
-    return found
 
 
 def _sections(model: type[BaseModel]) -> dict[str, type[Section]]:
