@@ -13,11 +13,12 @@ Rules:
 Requests go straight to httpx's transport interface, here `carrier` on aiohttp: what
 httpx.AsyncClient adds (cookies, redirects, event hooks) is not wanted and costs half of the speed.
 CPU time of one send, same machine: 160 us with a new `httpx.Request` each, 115 us with
-httpx-aiohttp's own transport and a timer each, 85 us as it is (aiohttp itself 65).
+httpx-aiohttp's own transport, 91 us as it is (aiohttp itself 65).
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
@@ -33,7 +34,6 @@ import httpx
 from subscriber.pagerduty.request import Reply, Request
 from subscriber.ports.aiohttp import aiohttp
 from subscriber.ports.carrier import URL_TEXT, Carrier
-from subscriber.ports.deadlines import Deadlines
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.outward import proxies, tls_context
 
@@ -128,7 +128,6 @@ class HttpSender:
         self._proxies = proxies(self._options.proxy, getproxies_environment())
         self._carriers: dict[str, Carrier] = {}
         self._routes: dict[str, _Route] = {}
-        self._deadlines = Deadlines()
         self._closed = False
 
     async def send(self, request: Request, *, within: float = math.inf) -> Reply:
@@ -137,14 +136,17 @@ class HttpSender:
         answer: httpx.Response | None = None
         body = bytearray()
         failure: BaseException | None = None
-        with self._deadlines.limit(min(self._options.total_timeout, within)) as limit:
-            try:
-                way = self._route(request.url)
-                outgoing = _Post(way.url, request.body, way.extensions)
-                answer = await way.carrier.handle_async_request(outgoing)
-                await _read(answer, body)
-            except Exception as error:
-                failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+        try:
+            async with asyncio.timeout(min(self._options.total_timeout, within)):
+                try:
+                    way = self._route(request.url)
+                    outgoing = _Post(way.url, request.body, way.extensions)
+                    answer = await way.carrier.handle_async_request(outgoing)
+                    await _read(answer, body)
+                except Exception as error:
+                    failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+        except TimeoutError as error:
+            failure = error
         seconds = time.perf_counter() - started
         if answer is not None:  # the status is known, whatever became of the body
             return Reply(
@@ -153,8 +155,6 @@ class HttpSender:
                 headers=answer.headers,
                 seconds=seconds,
             )
-        if limit.over:
-            failure = TimeoutError()
         fault = _fault(failure)
         return Reply(status=0, fault=fault, seconds=seconds, detail=_detail(failure, request))
 
