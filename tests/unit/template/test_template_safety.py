@@ -187,6 +187,21 @@ def test_the_output_may_have_exactly_the_limit() -> None:
         compile("{{.}}").render("x" * (MAX_OUTPUT + 1))
 
 
+@pytest.mark.parametrize("pieces", [1, 7, 8, 9, 15, 16, 40], ids="{} actions".format)
+@pytest.mark.parametrize("over", [0, 1])
+def test_short_and_long_templates_have_the_same_limit(pieces: int, over: int) -> None:
+    """Each action is one piece, and so is the text behind it."""
+    source = "{{.a}}-" * pieces + "{{.rest}}"
+    rest = MAX_OUTPUT - pieces * 101 + over
+    data = {"a": "x" * 100, "rest": "y" * rest}
+    if over:
+        with pytest.raises(TemplateError, match="longer than") as caught:
+            compile(source).render(data)
+        assert caught.value.reason is Reason.TEMPLATE_LIMIT
+    else:
+        assert compile(source).render(data) == ("x" * 100 + "-") * pieces + "y" * rest
+
+
 def test_templates_may_call_themselves_as_deep_as_the_limit() -> None:
     source = '{{define "a"}}{{if .}}x{{template "a" (slice . 1)}}{{end}}{{end}}{{template "a" .}}'
     template = compile(source)
