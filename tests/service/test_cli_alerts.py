@@ -147,16 +147,21 @@ async def test_a_resolve_waits_for_a_replica_and_yields_to_a_newer_event(world: 
     taken = await ledger.save(replace(alert, claim=claim), revision)
     assert taken
 
-    async def settle() -> None:
-        await asyncio.sleep(2.5)
-        settled = replace(alert, position=newer, event_id="e6", updated_at=time.time())
-        assert await ledger.save(settled, taken)
-
-    other = asyncio.create_task(settle())
-    done = await world.call("alerts", "resolve", "checkout", "--yes", code=1)
-    await other
-    assert "busy; trying again" in done.err
-    assert "a newer event of this key came first" in done.err
+    process = await world.start("alerts", "resolve", "checkout", "--yes")
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            first = await process.stderr.readline()
+            settled = replace(alert, position=newer, event_id="e6", updated_at=time.time())
+            assert await ledger.save(settled, taken)
+            _, rest = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert b"busy; trying again" in first, first + rest
+    assert b"a newer event of this key came first" in rest
+    assert process.returncode == 1
     assert await world.believed() is AlertState.OPEN
 
 
