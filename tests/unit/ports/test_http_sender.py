@@ -82,6 +82,8 @@ class Server:
                 await self._talk(peer)
         finally:
             peer.writer.close()
+            with suppress(OSError):
+                await peer.writer.wait_closed()  # else its socket may outlive the test
 
 
 def request(url: str, body: bytes = BODY) -> Request:
