@@ -45,20 +45,20 @@ def each_said(posts: Heard, specs: Iterable[Spec]) -> int:
     return sum(counted.values()) - len(wanted)
 
 
-def last_said(posts: Heard, wanted: Mapping[str, Said]) -> float:
-    """The last words about every key are the right ones.
+def last_said(posts: Heard, wanted: Mapping[str, Said]) -> tuple[float, int]:
+    """When the last POST came, and how many keys were left with words that are not the right ones.
 
-    Returns:
-        when the last POST came that had to come.
+    Who sends several POSTs of a key at a time may leave an older one as the last.
 
     Raises:
-        Broken: a key ends in the wrong state.
+        Broken: nothing was said of a key, or something of a foreign one.
     """
     last: dict[str, tuple[float, Said]] = {}
     for at, said in understood(posts):
         last[said.dedup_key] = (at, wordless(said))
-    _compare({said for _, said in last.values()}, set(wanted.values()))
-    return max(at for at, _ in last.values())
+    _compare(set(last), set(wanted))
+    wrong = sum(said != wanted[key] for key, (_, said) in last.items())
+    return max(at for at, _ in last.values()), wrong
 
 
 def keys_said(posts: Iterable[str], wanted: set[str]) -> int:

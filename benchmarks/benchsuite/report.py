@@ -321,6 +321,7 @@ def _collapse_table(data: Mapping[str, Any], _sections: Sections) -> str:
                 f"{number(working[who] * scale)} s{mark}",
                 f"{number(settled[who] * scale)} s{mark}",
                 f"{posts[who] * scale:,.0f}{mark}",
+                f"{max(one[who]['wrong'] for one in rounds)}",
                 _at_pagerduty(posts[who] * scale),
             )
         )
@@ -337,6 +338,7 @@ def _collapse_table(data: Mapping[str, Any], _sections: Sections) -> str:
                 f"{number(working_by)} s",
                 f"{number(settled_by)} s",
                 f"{posts_by:,.0f}",
+                "0",
                 _at_pagerduty(posts_by),
             ),
         )
@@ -346,6 +348,7 @@ def _collapse_table(data: Mapping[str, Any], _sections: Sections) -> str:
         "from the first message",
         "all acknowledged",
         "calls",
+        "keys wrong in the end, at most",
         "at PagerDuty's 120/min and key",
     )
     return (

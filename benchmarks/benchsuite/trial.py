@@ -68,6 +68,7 @@ class Drained:
         others: share of the program's core that others took; above a few percent the machine was
             not quiet, and the rate (not the CPU time) is too low.
         posts, repeated: POSTs in all, and those of them that said something again.
+        wrong: keys left in a state that is not the last event's; never of ours.
         redelivered: messages handed over again; in a calm run there should be none.
         peak_mb: the program's resident memory at its highest.
         right_after: seconds from the launch until the last POST that mattered.
@@ -87,6 +88,7 @@ class Drained:
     right_after: float
     settled_after: float
     working_for: float
+    wrong: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class Runner:
             peak = sum(memory(child.pid)[1] for child in children)
             posts = stage.sink.heard()
             said = list(specs if wanted is None else wanted)
-            repeated, last = self._prove(contestant, posts, said, collapsing=collapsing)
+            repeated, last, wrong = self._prove(contestant, posts, said, collapsing=collapsing)
             if contestant.name == OURS:
                 await self._prove_ledger(job, said)
         if not bucket:
@@ -198,6 +200,7 @@ class Runner:
             right_after=last - began,
             settled_after=end.at - began,
             working_for=last - samples[0].at,
+            wrong=wrong,
         )
 
     async def pace(
@@ -395,19 +398,22 @@ class Runner:
 
     def _prove(
         self, contestant: Contestant, posts: proof.Heard, said: Sequence[Spec], *, collapsing: bool
-    ) -> tuple[int, float]:
-        """Repetitions, and when the last POST that mattered came."""
+    ) -> tuple[int, float, int]:
+        """Repetitions, when the last POST that mattered came, and the keys that ended wrong."""
         if not contestant.reads_nats:
             summaries = [json.loads(body)["payload"]["summary"] for _, body in posts]
             wanted = {summary_of(spec) for spec in said}
-            return proof.keys_said(summaries, wanted), posts[-1][0]
+            return proof.keys_said(summaries, wanted), posts[-1][0], 0
         if collapsing:
             words = final_words(list(said))
-            return len(posts) - len(words), proof.last_said(posts, words)
+            last, wrong = proof.last_said(posts, words)
+            if wrong and contestant.name == OURS:
+                raise Broken(f"{wrong} of {len(words)} keys ended in the wrong state")
+            return len(posts) - len(words), last, wrong
         repeated = proof.each_said(posts, said)
         if repeated and contestant.name == OURS:
             raise Broken(f"{repeated} events were said again without need")
-        return repeated, posts[-1][0]
+        return repeated, posts[-1][0], 0
 
     async def _prove_ledger(self, job: Job, said: Sequence[Spec]) -> None:
         """Our ledger holds what PagerDuty holds, and nobody's claim is left."""

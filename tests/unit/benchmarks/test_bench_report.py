@@ -35,6 +35,7 @@ def drained(rate: float, **more) -> dict:
         "right_after": 3.0,
         "settled_after": 3.5,
         "working_for": 2.5,
+        "wrong": 0,
     }
     return {**figures, **more}
 
@@ -114,7 +115,10 @@ def test_everything_measured_is_on_the_page():
     assert "| image, over its base | **skipped** | no image was built here |" in page
     assert "| 1,000 | 1,250 | 1.25 |" in page  # rules: ratio to the first line
     assert "15.0 s (scaled)" in page  # 3.0 s for a fifth of the outage
-    assert "two replicas, the second on the servers' core | 2.25 s | 2.50 s | 3.50 s | 51 |" in page
+    assert (
+        "two replicas, the second on the servers' core | 2.25 s | 2.50 s | 3.50 s | 51 | 0 |"
+        in page
+    )
     assert (
         "| Collapse by the chart's two replicas, both cores | at most 5.00 s | 2.25 | met |" in page
     )
