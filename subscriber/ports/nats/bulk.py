@@ -39,10 +39,10 @@ from subscriber.ports.nats.stored import read_direct, require_no_message
 BATCH = 2048
 """Messages of one request. For each request the server counts what lies ahead. As soon as one
 message inside the stream was deleted (every second write of a key deletes one) that takes it 25 ms
-with 300,000 entries, more with more, and nobody writes to the stream meanwhile. 300,000 entries with
-2,000 gaps took it 80 s with 128 at a time and take 9 s with 2048; a page that is written during the
-scan waits for 11 ms (p50) and 38 ms (p99) instead of 14 and 33. Without any gap it is 1.8 and 19 ms
-instead of 0.7 and 5."""
+with 300,000 entries, more with more, and nobody writes to the stream meanwhile. 300,000 entries
+with 2,000 gaps took it 80 s with 128 at a time and take 9 s with 2048; a page that is written
+during the scan waits for 11 ms (p50) and 38 ms (p99) instead of 14 and 33. Without any gap it is
+1.8 and 19 ms instead of 0.7 and 5."""
 BATCH_BYTES = 1024 * 1024
 """Bytes after which the server ends a batch; one message may be larger."""
 SLICE = 32
