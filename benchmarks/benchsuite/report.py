@@ -6,8 +6,7 @@ for one; the reasons are the only words here that nobody measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import median
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchsuite.contestants import EVERYBODY, OURS
@@ -129,19 +128,9 @@ def _act_against(who: str) -> Find:
     return find
 
 
-def _collapse(figure: str) -> Find:
+def _collapse(figure: str, part: str = "rounds") -> Find:
     def find(sections: Sections) -> float:
-        return medians(pick(sections["collapse"]["data"]["rounds"], figure))[OURS]
-
-    return find
-
-
-def _by_replicas(figure: str) -> Find:
-    def find(sections: Sections) -> float:
-        found = [float(one[figure]) for one in sections["collapse"]["data"]["replicas"]]
-        if not found:
-            raise KeyError("no replicas")
-        return median(found)
+        return medians(pick(sections["collapse"]["data"][part], figure))[OURS]
 
     return find
 
@@ -198,9 +187,9 @@ TARGETS: tuple[tuple[str, str, str, float, str, Find], ...] = (
         _AT_MOST,
         5.0,
         "s",
-        _by_replicas("right_after"),
+        _collapse("right_after", "replicas"),
     ),
-    ("replicas-calls", "Calls for it", _AT_MOST, 60, "calls", _by_replicas("posts")),
+    ("replicas-calls", "Calls for it", _AT_MOST, 60, "calls", _collapse("posts", "replicas")),
     ("latency-p50", "Latency p50 at 50 events/s", _AT_MOST, 2.0, "ms", _latency(50)),
     ("latency-p99", "Latency p99", _AT_MOST, 10.0, "ms", _latency(99)),
     ("rules-filter", "1,000 rules, filter", _AT_MOST, 1.3, "times one rule", _rules("filter")),
@@ -306,42 +295,32 @@ def _act(data: Mapping[str, Any], _sections: Sections) -> str:
     )
 
 
-def _collapse_table(data: Mapping[str, Any], _sections: Sections) -> str:
-    rounds = data["rounds"]
-    right, settled = medians(pick(rounds, "right_after")), medians(pick(rounds, "settled_after"))
-    working, posts = medians(pick(rounds, "working_for")), medians(pick(rounds, "posts"))
-    rows = []
+_TWO_REPLICAS = "the same, two replicas, the second on the servers' core"
+
+
+def _collapse_rows(
+    rounds: Rows, scaled: float, title: Callable[[str], str]
+) -> Iterator[tuple[str, ...]]:
+    """A line for each of them; of who was given a part only, scaled up to all events."""
+    figures = ("right_after", "working_for", "settled_after", "posts")
+    right, working, settled, posts = (medians(pick(rounds, figure)) for figure in figures)
     for who in _ranked(right, highest_first=False):
-        scale = 1.0 if who == OURS else data["events"] / data["part"]
-        mark = "" if who == OURS else " (scaled)"
-        rows.append(
-            (
-                _title(who),
-                f"{number(right[who] * scale)} s{mark}",
-                f"{number(working[who] * scale)} s{mark}",
-                f"{number(settled[who] * scale)} s{mark}",
-                f"{posts[who] * scale:,.0f}{mark}",
-                f"{max(one[who]['wrong'] for one in rounds)}",
-                _at_pagerduty(posts[who] * scale),
-            )
+        scale, mark = (1.0, "") if who == OURS else (scaled, " (scaled)")
+        yield (
+            title(who),
+            f"{number(right[who] * scale)} s{mark}",
+            f"{number(working[who] * scale)} s{mark}",
+            f"{number(settled[who] * scale)} s{mark}",
+            f"{posts[who] * scale:,.0f}{mark}",
+            f"{max(one[who]['wrong'] for one in rounds)}",
+            _at_pagerduty(posts[who] * scale),
         )
-    if data["replicas"]:
-        right_by, working_by, settled_by, posts_by = (
-            median([float(one[figure]) for one in data["replicas"]])
-            for figure in ("right_after", "working_for", "settled_after", "posts")
-        )
-        rows.insert(
-            1,
-            (
-                "the same, two replicas, the second on the servers' core",
-                f"{number(right_by)} s",
-                f"{number(working_by)} s",
-                f"{number(settled_by)} s",
-                f"{posts_by:,.0f}",
-                "0",
-                _at_pagerduty(posts_by),
-            ),
-        )
+
+
+def _collapse_table(data: Mapping[str, Any], _sections: Sections) -> str:
+    scaled = data["events"] / data["part"]
+    rows = list(_collapse_rows(data["rounds"], scaled, _title))
+    rows[1:1] = _collapse_rows(data["replicas"], scaled, lambda _: _TWO_REPLICAS)
     head = (
         "",
         "state right after the launch",

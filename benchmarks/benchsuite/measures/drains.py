@@ -74,16 +74,16 @@ async def collapse(bench: Bench) -> dict[str, Any]:
     }
 
 
-async def _replicas(bench: Bench, specs: Sequence[Spec]) -> list[dict[str, Any]]:
+async def _replicas(bench: Bench, specs: Sequence[Spec]) -> list[dict[str, dict[str, Any]]]:
     """The same by as many replicas as the chart starts, on both cores: the servers' is not idle."""
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, dict[str, Any]]] = []
     for turn in range(bench.sizes.rounds):
         async with bench.stage() as runner:
             await runner.prepare(("collapse",), specs)
             drained = await runner.drain(
                 EVERYBODY[OURS], specs, processes=REPLICAS, apart=True, collapsing=True
             )
-            found.append(asdict(drained))
+            found.append({OURS: asdict(drained)})
             bench.tell(
                 f"collapse {turn + 1}/{bench.sizes.rounds}  {REPLICAS} replicas on both cores:"
                 f" {drained.cpu_us:.1f} us/event, {drained.posts:,} POSTs,"

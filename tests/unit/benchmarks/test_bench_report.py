@@ -69,7 +69,9 @@ def results(ours: float = 60_000.0) -> dict:
                     "keys": 50,
                     "part": 200,
                     "rounds": rounds,
-                    "replicas": [drained(7.0, right_after=s, posts=51) for s in (1.25, 2.25, 6.0)],
+                    "replicas": [
+                        {"ours": drained(7.0, right_after=s, posts=51)} for s in (1.25, 2.25, 6.0)
+                    ],
                 }
             ),
             "latency": section({"per_second": 50.0, "rounds": [{"ours": paced}] * 2}),
@@ -166,3 +168,13 @@ def test_pooled_latencies_are_those_of_all_rounds():
 
 def test_table():
     assert table(("", "x"), [("a", "1")]) == "|  | x |\n| --- | ---: |\n| a | 1 |\n"
+
+
+def test_keys_left_wrong_are_counted_for_everybody():
+    found = results()
+    data = found["sections"]["collapse"]["data"]
+    data["rounds"][1]["faststream-aiohttp"]["wrong"] = 8
+    data["replicas"][2]["ours"]["wrong"] = 3
+    page = render(found, {})
+    assert re.search(r"^\| FastStream \+ aiohttp .* \| 8 \| [^|]* \|$", page, re.MULTILINE)
+    assert "on the servers' core | 2.25 s | 2.50 s | 3.50 s | 51 | 3 |" in page
