@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,22 @@ async def test_trouble_is_waited_for_and_a_refusal_is_said(world: CliWorld) -> N
     assert alert.claim is None
 
 
+@asynccontextmanager
+async def busy_resolve(world: CliWorld) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`alerts resolve checkout`, from when it has said that a replica is busy."""
+    process = await world.start("alerts", "resolve", "checkout", "--yes")
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            first = await process.stderr.readline()
+            assert b"busy; trying again" in first, first
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
 async def test_a_resolve_waits_for_a_replica_and_yields_to_a_newer_event(world: CliWorld) -> None:
     await world.evaluate("fail")
     ledger = ledger_of(world)
@@ -147,19 +164,10 @@ async def test_a_resolve_waits_for_a_replica_and_yields_to_a_newer_event(world: 
     taken = await ledger.save(replace(alert, claim=claim), revision)
     assert taken
 
-    process = await world.start("alerts", "resolve", "checkout", "--yes")
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(30):
-            first = await process.stderr.readline()
-            settled = replace(alert, position=newer, event_id="e6", updated_at=time.time())
-            assert await ledger.save(settled, taken)
-            _, rest = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    assert b"busy; trying again" in first, first + rest
+    async with busy_resolve(world) as process:
+        settled = replace(alert, position=newer, event_id="e6", updated_at=time.time())
+        assert await ledger.save(settled, taken)
+        _, rest = await process.communicate()
     assert b"a newer event of this key came first" in rest
     assert process.returncode == 1
     assert await world.believed() is AlertState.OPEN
@@ -171,18 +179,9 @@ async def test_ctrl_c_while_a_replica_is_busy_leaves_the_entry_alone(world: CliW
     alert, revision = await ledger.load(shop("checkout"))
     claim = Claim(owner="other/1", position=alert.position, expires_at=time.time() + 60)
     await ledger.save(replace(alert, claim=claim), revision)
-    process = await world.start("alerts", "resolve", "checkout", "--yes")
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(30):
-            first = await process.stderr.readline()
-            process.send_signal(signal.SIGINT)
-            _, rest = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    assert b"busy; trying again" in first, first + rest
+    async with busy_resolve(world) as process:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
     assert process.returncode == 130
     found, _ = await ledger.load(shop("checkout"))
     assert found.claim == claim
