@@ -14,7 +14,7 @@ import msgspec
 from subscriber.cli.reach import Reach
 from subscriber.cli.table import ago, moment, plain, table, width
 from subscriber.delivery.entry import owes_repetition
-from subscriber.model import Alert, Position, Problem, Reason
+from subscriber.model import FIRST, Alert, Position, Problem, Reason
 from subscriber.ports.clock import SystemClock
 from subscriber.ports.http import HttpSender
 from subscriber.ports.memory import MemoryHistory
@@ -101,7 +101,7 @@ def as_facts(alert: Alert, now: float) -> list[tuple[str, str]]:
 
 
 def _place(position: Position) -> str:
-    if position == Position():
+    if position == FIRST:
         return ""
     stream = moment(position.epoch / 1e9)
     of = f" of the stream made {stream}" if stream else ""

@@ -147,10 +147,9 @@ def _read_elsewhere(name: str, value: Json, specversion: str) -> bool:
 
 
 def _check_required(attributes: Mapping[str, Json], where: str) -> None:
-    get = attributes.get
-    if None not in (get("specversion"), get("id"), get("source"), get("type")):
+    if None not in map(attributes.get, REQUIRED):
         return
-    missing = [name for name in REQUIRED if get(name) is None]
+    missing = [name for name in REQUIRED if attributes.get(name) is None]
     if "specversion" in missing and "cloudEventsVersion" in attributes:
         raise Problem(
             Reason.UNSUPPORTED_SPECVERSION,

@@ -16,13 +16,14 @@ from subscriber.model.effect import (
 )
 from subscriber.model.envelope import Envelope
 from subscriber.model.event import Event, Json
-from subscriber.model.intent import Action, Intent, Position
+from subscriber.model.intent import FIRST, Action, Intent, Position
 from subscriber.model.order import Order
 from subscriber.model.outcome import Outcome, OutcomeKind
 from subscriber.model.problem import Problem, excerpt
 from subscriber.model.reason import Reason
 
 __all__ = [
+    "FIRST",
     "Action",
     "Alert",
     "AlertKey",

@@ -138,15 +138,12 @@ class HttpSender:
         failure: BaseException | None = None
         try:
             async with asyncio.timeout(min(self._options.total_timeout, within)):
-                try:
-                    way = self._route(request.url)
-                    outgoing = _Post(way.url, request.body, way.extensions)
-                    answer = await way.carrier.handle_async_request(outgoing)
-                    await _read(answer, body)
-                except Exception as error:
-                    failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
-        except TimeoutError as error:
-            failure = error
+                way = self._route(request.url)
+                outgoing = _Post(way.url, request.body, way.extensions)
+                answer = await way.carrier.handle_async_request(outgoing)
+                await _read(answer, body)
+        except Exception as error:
+            failure = error.__cause__ if isinstance(error, httpx.HTTPError) else error
         seconds = time.perf_counter() - started
         if answer is not None:  # the status is known, whatever became of the body
             return Reply(

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from subscriber.model import Alert, AlertKey, Position, Problem, Reason
+from subscriber.model import FIRST, Alert, AlertKey, Problem, Reason
 from subscriber.model.alert import Doubt
 from subscriber.ports.interfaces import PortUnavailable
 from subscriber.ports.nats import bulk
@@ -197,7 +197,7 @@ class NatsLedger:
         entry = _decode(stored.data)
         if entry is None or entry.alert.key != key:
             # Not written by us: PagerDuty may hold anything.
-            return Alert(key=key, doubt=Doubt(position=Position(), until=0.0)), stored.sequence
+            return Alert(key=key, doubt=Doubt(position=FIRST, until=0.0)), stored.sequence
         return entry.alert, stored.sequence
 
     def _written(self, reply: Answer) -> int | None:
