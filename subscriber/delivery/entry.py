@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from subscriber.delivery.policy import Policy
 from subscriber.model import (
+    FIRST,
     Action,
     Alert,
     AlertKey,
@@ -30,12 +31,8 @@ from subscriber.model import (
     Waiting,
 )
 
-SEVERAL = Position()
+SEVERAL = FIRST
 """Stands in a doubt for more than one position; it is older than every real one."""
-
-
-# One look at an enum's member takes 0.09 us in Python 3.11.
-_ACKNOWLEDGE, _CHANGE = Action.ACKNOWLEDGE, Action.CHANGE
 
 
 def key_of(intent: Intent) -> AlertKey:
@@ -43,7 +40,7 @@ def key_of(intent: Intent) -> AlertKey:
 
     The unit separator keeps the two kinds apart: no dedup key that PagerDuty takes has one.
     """
-    if intent.action is not _CHANGE:
+    if intent.action is not Action.CHANGE:
         return AlertKey(service=intent.service, dedup_key=intent.dedup_key)
     parts = ("change", intent.event_source, intent.event_id, intent.rule)
     return AlertKey(service=intent.service, dedup_key="\x1f".join(parts))
@@ -121,20 +118,7 @@ def doubted(alert: Alert, position: Position, until: float) -> Alert:
 
 def claimed(alert: Alert, claim: Claim, *, now: float, policy: Policy) -> Alert:
     """Take the key; a claim that ran out is ambiguous: its owner may have sent, or may still."""
-    free = disowned(alert, claim.owner, now=now, policy=policy)
-    # Written out, here and in `settled`: every page comes by both, `replace` takes 1.7 us more.
-    return Alert(
-        key=free.key,
-        position=free.position,
-        state=free.state,
-        acknowledged=free.acknowledged,
-        claim=claim,
-        doubt=free.doubt,
-        waiting=free.waiting,
-        rule=free.rule,
-        event_id=free.event_id,
-        updated_at=free.updated_at,
-    )
+    return replace(disowned(alert, claim.owner, now=now, policy=policy), claim=claim)
 
 
 def disowned(alert: Alert, owner: str, *, now: float, policy: Policy) -> Alert:
@@ -171,7 +155,7 @@ def settled(
         policy: for the clock skew.
     """
     doubt = alert.doubt
-    if intent.action is _ACKNOWLEDGE:
+    if intent.action is Action.ACKNOWLEDGE:
         if doubt is not None and doubt.position == intent.position:
             doubt = None  # an earlier copy of the very same acknowledge
         return replace(
@@ -187,11 +171,10 @@ def settled(
         doubt = None
     if acknowledged:
         state = AlertState.ACKNOWLEDGED
-    return Alert(
-        key=alert.key,
+    return replace(
+        alert,
         position=intent.position,
         state=state,
-        acknowledged=alert.acknowledged,
         claim=None,
         doubt=doubt,
         waiting=_still_waiting(alert, intent.position),

@@ -31,9 +31,6 @@ from subscriber.model import (
     VerdictKind,
 )
 
-# What every page looks at, by a name of its own: `Move.SEND` takes 0.09 us in Python 3.11.
-_TRIGGER, _ACCEPTED, _SEND = Action.TRIGGER, VerdictKind.ACCEPTED, Move.SEND
-_DELIVERED = (OutcomeKind.DELIVERED, Reason.ACCEPTED)
 _OVERWRITES = (Action.TRIGGER, Action.RESOLVE)
 
 HOLDS_BACK = frozenset({Reason.RATE_LIMITED, Reason.THROTTLED, Reason.UNREACHABLE})
@@ -93,7 +90,7 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
     """Say it, and behind a trigger the acknowledge that overtook it."""
     heard = _Heard()
     statements = [content]
-    if content.action is _TRIGGER and taken.acknowledged > content.position:
+    if content.action is Action.TRIGGER and taken.acknowledged > content.position:
         statements.append(replace(content, action=Action.ACKNOWLEDGE, payload=None))
     for number, statement in enumerate(statements):
         now = yield NOW
@@ -109,12 +106,12 @@ def _exchange(run: Run, content: Intent, taken: Alert, claim: Claim) -> Flow[_He
         assert isinstance(verdict, Verdict)
         run.last = heard.verdict = verdict
         heard.ambiguous = heard.ambiguous or verdict.ambiguous
-        if verdict.kind is _ACCEPTED or verdict.ambiguous:
+        if verdict.kind is VerdictKind.ACCEPTED or verdict.ambiguous:
             heard.nothing = False
         if number > 0 and verdict.kind is VerdictKind.REJECTED:
             run.last = first  # the page stands; only its acknowledge was not wanted
             return heard
-        heard.accepted = verdict.kind is _ACCEPTED
+        heard.accepted = verdict.kind is VerdictKind.ACCEPTED
         if not heard.accepted:
             return heard
         heard.acknowledged = number > 0
@@ -230,6 +227,6 @@ def _told(run: Run, step: Step, after: Alert, now: float) -> Outcome:
     if run.intent.action in _OVERWRITES and entry.owes_repetition(after):
         delay = max(entry.repetition_due(after, run.policy) - now, 0.001)
         return run.put_off(now, Reason.IN_DOUBT, delay=delay)
-    if step.move is _SEND:
-        return run.end(*_DELIVERED)
+    if step.move is Move.SEND:
+        return run.end(OutcomeKind.DELIVERED, Reason.ACCEPTED)
     return run.end(over(after, run.intent, step.place).kind, Reason.REPAIRED)

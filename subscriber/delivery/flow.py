@@ -42,7 +42,6 @@ from subscriber.model import (
     Save,
 )
 
-_NEWER = Place.NEWER  # one look at an enum's member takes 0.09 us in Python 3.11
 _GUARDED = (Move.SEND, Move.REMEMBER)
 """What is done about a key never seen, and begins with a compare-and-set."""
 
@@ -122,7 +121,7 @@ def _tell(run: Run, guess: bool) -> Flow[Outcome]:
     for _ in range(policy.rounds):
         alert, revision, now, step = yield from _look(run, guess)
         guessed, guess = guess and not revision, False
-        run.settled = run.settled or step.place is not _NEWER
+        run.settled = run.settled or step.place is not Place.NEWER
         match step.move:
             case Move.SEND:  # nearly always
                 if run.is_stale(now) and policy.on_stale is OnStale.SUPPRESS:

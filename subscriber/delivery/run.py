@@ -27,7 +27,6 @@ from subscriber.model import (
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
 NOW = Now()
-_TRIGGER = Action.TRIGGER  # one look at an enum's member takes 0.09 us in Python 3.11
 
 
 @dataclass(slots=True)
@@ -117,7 +116,7 @@ class Run:
     def is_stale(self, at: float) -> bool:
         """Whether the trigger was too old at that time to be sent as it is."""
         limit = self.policy.stale_after
-        if limit is None or self.intent.action is not _TRIGGER:
+        if limit is None or self.intent.action is not Action.TRIGGER:
             return False
         return at - (self.intent.occurred_at or self.received_at) > limit
 
@@ -129,7 +128,7 @@ def ask_permit(run: Run, content: Intent) -> Flow[float]:
     """
     if run.permitted:
         return 0.0
-    urgent = content.action is _TRIGGER
+    urgent = content.action is Action.TRIGGER
     answer = yield Permit(service=run.intent.service, urgent=urgent)
     assert isinstance(answer, (int, float))
     run.permitted = answer <= 0

@@ -23,7 +23,7 @@ from enum import Enum, StrEnum, auto
 from subscriber.delivery import entry
 from subscriber.delivery.backoff import backoff
 from subscriber.delivery.policy import Policy
-from subscriber.model import Action, Alert, AlertState, Intent, OutcomeKind, Position, Reason
+from subscriber.model import FIRST, Action, Alert, AlertState, Intent, OutcomeKind, Reason
 
 
 class Place(StrEnum):
@@ -66,8 +66,6 @@ class Row:
     reason: Reason = Reason.ACCEPTED
 
 
-_NEWER = Place.NEWER  # one look at an enum's member takes 0.09 us in Python 3.11
-_ACKNOWLEDGE, _CHANGE = Action.ACKNOWLEDGE, Action.CHANGE
 _NONE, _OPEN = AlertState.NONE, AlertState.OPEN
 _ACKED, _RESOLVED = AlertState.ACKNOWLEDGED, AlertState.RESOLVED
 
@@ -136,12 +134,12 @@ _SEND = {
 def place_of(alert: Alert, intent: Intent) -> Place:
     """The fence: compare the intent with what is settled; each action looks at its register."""
     mark = alert.position
-    if intent.action is _ACKNOWLEDGE:
+    if intent.action is Action.ACKNOWLEDGE:
         mark = max(alert.position, alert.acknowledged)
-    elif intent.action is _CHANGE:
-        return Place.NEWER if alert.position == Position() else Place.SAME
+    elif intent.action is Action.CHANGE:
+        return Place.NEWER if alert.position == FIRST else Place.SAME
     if intent.position > mark:
-        return _NEWER
+        return Place.NEWER
     return Place.SAME if intent.position == mark else Place.OLDER
 
 
@@ -172,7 +170,7 @@ def decide(
         delay = min(delay, max(until - now, policy.busy_delay))
         return Step(move=Move.WAIT, reason=Reason.BUSY, place=place, delay=delay)
 
-    if place is not _NEWER:
+    if place is not Place.NEWER:
         if entry.owes_repetition(alert):
             if live:
                 return busy(claim_ends)
